@@ -1,1 +1,22 @@
-//! placeholder
+//! The nouns of Bartizan: what an agent does ([`Action`]), who asks ([`Principal`]), what was decided
+//! ([`Verdict`]) and what the ledger keeps ([`Record`]). One versioned model for every language;
+//! everything here serialises to RFC 8785 canonical JSON. This crate does no I/O, decides nothing and
+//! never panics on input. Start with [`Action`], then [`Record`].
+
+pub mod action;
+pub mod canonical;
+pub mod id;
+pub mod principal;
+pub mod receipt;
+pub mod record;
+pub mod verdict;
+
+pub use action::{Action, ActionKind, Deed, Process};
+pub use canonical::{CanonicalError, Digest};
+pub use id::{ActionId, RunId};
+pub use principal::{Principal, PrincipalKind};
+pub use record::{Approval, ApprovalReach, Outcome, OutcomeStatus, Record, Refused, SealedReceipt};
+pub use verdict::{Effect, Finding, Obligation, Risk, RuleRef, Verdict};
+
+/// Version of the model; only ever extended, never changed in place.
+pub const MODEL_VERSION: u32 = 1;

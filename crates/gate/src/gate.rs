@@ -1,0 +1,327 @@
+//! The gate itself: the one sequence of stages, and the records every way through it leaves behind.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bartizan_model::receipt::{PAYLOAD_TYPE, Statement};
+use bartizan_model::{
+    Action, Approval, ApprovalReach, Digest, Effect, Outcome, Record, Refused, RunId, SealedReceipt, Verdict, canonical,
+};
+use bartizan_scan::Redactor;
+use jiff::Timestamp;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::ports::{
+    Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Position, Question, Secrets, Signer,
+};
+use crate::refusal::{Refusal, RefusalCause};
+use crate::stage::{Approved, Armed, Identified, Opened, Permitted};
+
+/// Largest action in canonical bytes: a command line of the kernel's usual limit fits, a flood doesn't.
+pub const ACTION_BYTES_MAX: usize = 512 * 1024;
+
+/// What a gate is made of.
+#[expect(missing_docs, reason = "each field is the port of the same name")]
+pub struct Parts {
+    pub decider: Arc<dyn Decider>,
+    pub approver: Arc<dyn Approver>,
+    pub secrets: Arc<dyn Secrets>,
+    pub ledger: Arc<dyn Ledger>,
+    pub signer: Arc<dyn Signer>,
+    pub clock: Arc<dyn Clock>,
+    pub redactor: Arc<Redactor>,
+    pub observers: Vec<Arc<dyn Observer>>,
+}
+
+/// The one way from a wish to a deed.
+pub struct Gate {
+    parts: Parts,
+}
+
+impl Gate {
+    /// A gate over these parts.
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self { parts }
+    }
+
+    /// Takes an action through every stage before its effect. The result is the only thing an effect
+    /// accepts; the effect's end goes to [`Gate::close`].
+    ///
+    /// # Errors
+    /// The refusal, already recorded.
+    pub async fn admit(&self, action: Action) -> Result<Armed, Refusal> {
+        let identified = self.identify(action).await?;
+        let permitted = self.decide(identified).await?;
+        let approved = self.approve(permitted).await?;
+        let opened = self.open(approved).await?;
+        self.inject(opened).await
+    }
+
+    /// Decides and records without anything being done by us, for those who carry the action out themselves.
+    ///
+    /// # Errors
+    /// No decision could be reached or kept. A `deny` is a verdict here, not a refusal.
+    pub async fn judge(&self, action: Action) -> Result<Verdict, Refusal> {
+        let identified = self.identify(action).await?;
+        let verdict = self.parts.decider.decide(&identified.action);
+        let record = match self.clean(&identified.action) {
+            Ok(action) => {
+                Record::Judged { action, action_digest: identified.digest, verdict: self.clean_verdict(&verdict) }
+            }
+            Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
+        };
+        match self.append(record).await {
+            Ok(_) => Ok(verdict),
+            Err(error) => {
+                Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position: None })
+            }
+        }
+    }
+
+    /// First stage: fixes the exact action by its digest.
+    ///
+    /// # Errors
+    /// The action is too large or has no canonical form.
+    pub async fn identify(&self, action: Action) -> Result<Identified, Refusal> {
+        let failure = |detail: String| Refusal { cause: RefusalCause::Failure(detail), verdict: None, position: None };
+        let bytes = canonical::bytes(&action.deed).map_err(|error| failure(error.to_string()))?;
+        if bytes.len() > ACTION_BYTES_MAX {
+            let mut refusal = failure(format!("the action has {} bytes, the most is {ACTION_BYTES_MAX}", bytes.len()));
+            let message = format!("oversized {} from `{}`", action.deed.kind().as_str(), action.principal.name);
+            refusal.position = self.note(action.run, "gate.oversized", &message, BTreeMap::new()).await.ok();
+            return Err(refusal);
+        }
+        let digest = action.digest().map_err(|error| failure(error.to_string()))?;
+        Ok(Identified { action, digest })
+    }
+
+    /// Second stage: policy.
+    ///
+    /// # Errors
+    /// Policy denies it.
+    pub async fn decide(&self, identified: Identified) -> Result<Permitted, Refusal> {
+        let verdict = self.parts.decider.decide(&identified.action);
+        match verdict.effect {
+            Effect::Allow | Effect::Ask => Ok(Permitted { identified, verdict }),
+            Effect::Deny => Err(self.refuse(identified, Some(verdict), RefusalCause::Policy).await),
+        }
+    }
+
+    /// Third stage: a person, where policy wants one. Policy is asked again after the wait: what was
+    /// tightened meanwhile holds.
+    ///
+    /// # Errors
+    /// The person said no, nobody answered, the answer is for another action, or policy now denies.
+    pub async fn approve(&self, permitted: Permitted) -> Result<Approved, Refusal> {
+        if permitted.verdict.effect == Effect::Allow {
+            return Ok(Approved { permitted, approval: None });
+        }
+        let Permitted { identified, verdict } = permitted;
+        let answer = match self.question(&identified, &verdict) {
+            Ok(question) => {
+                let timeout = question.timeout;
+                tokio::time::timeout(timeout, self.parts.approver.ask(question)).await.unwrap_or(Answer::NoAnswer)
+            }
+            Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
+        };
+        let approval = match answer {
+            Answer::Approved(approval) => approval,
+            Answer::Denied { by } => {
+                return Err(self.refuse(identified, Some(verdict), RefusalCause::Person { by }).await);
+            }
+            Answer::NoAnswer => return Err(self.refuse(identified, Some(verdict), RefusalCause::NoAnswer).await),
+        };
+        if let Err(detail) = self.check_approval(&approval, identified.digest) {
+            return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await);
+        }
+        let verdict = self.parts.decider.decide(&identified.action);
+        if verdict.effect == Effect::Deny {
+            return Err(self.refuse(identified, Some(verdict), RefusalCause::Policy).await);
+        }
+        Ok(Approved { permitted: Permitted { identified, verdict }, approval: Some(approval) })
+    }
+
+    /// Fourth stage: the intent is on disk before anything is done.
+    ///
+    /// # Errors
+    /// The ledger can't keep it.
+    pub async fn open(&self, approved: Approved) -> Result<Opened, Refusal> {
+        let Approved { permitted: Permitted { identified, verdict }, approval } = approved;
+        let record = match self.clean(&identified.action) {
+            Ok(action) => Record::Opened {
+                action,
+                action_digest: identified.digest,
+                verdict: self.clean_verdict(&verdict),
+                approval: approval.clone(),
+            },
+            Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
+        };
+        match self.append(record).await {
+            Ok(position) => {
+                Ok(Opened { approved: Approved { permitted: Permitted { identified, verdict }, approval }, position })
+            }
+            Err(error) => {
+                Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position: None })
+            }
+        }
+    }
+
+    /// Fifth stage: what the effect needs.
+    ///
+    /// # Errors
+    /// A secret can't be released; the opened entry is closed as failed.
+    pub async fn inject(&self, opened: Opened) -> Result<Armed, Refusal> {
+        let permitted = &opened.approved.permitted;
+        let injected = self.parts.secrets.inject(&permitted.identified.action, &permitted.verdict);
+        match injected {
+            Ok(()) => Ok(Armed { opened }),
+            Err(error) => {
+                let verdict = permitted.verdict.clone();
+                let outcome = Outcome::new(bartizan_model::OutcomeStatus::Failed).with_detail(error.to_string());
+                let position = self.close(Armed { opened }, outcome).await.ok();
+                Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position })
+            }
+        }
+    }
+
+    /// Last stages: cleans the outcome, signs the receipt, closes the entry and tells the observers.
+    ///
+    /// # Errors
+    /// The ledger can't keep it; the entry stays open and recovery will say `unknown`.
+    pub async fn close(&self, armed: Armed, outcome: Outcome) -> Result<Position, AppendError> {
+        let Opened { approved: Approved { permitted: Permitted { identified, verdict }, approval }, position } =
+            armed.opened;
+        let fail = |reason: String| AppendError { reason };
+        let action = self.clean(&identified.action).map_err(fail)?;
+        let outcome = self.clean(&outcome).map_err(fail)?;
+        let verdict = self.clean_verdict(&verdict);
+        let receipt = self
+            .sign(&Statement {
+                action: &action,
+                action_digest: identified.digest,
+                verdict: Some(&verdict),
+                approval: approval.as_ref(),
+                outcome: Some(&outcome),
+                refused: None,
+                opened: Some(position.seq),
+                opened_hash: Some(position.hash),
+            })
+            .map_err(fail)?;
+        let record = Record::Closed {
+            action_id: action.id,
+            run: action.run,
+            opened: position.seq,
+            outcome,
+            receipt: Some(receipt),
+        };
+        self.append(record).await
+    }
+
+    /// Records something a person should know that is no action.
+    ///
+    /// # Errors
+    /// The ledger can't keep it.
+    pub async fn note(
+        &self,
+        run: Option<RunId>,
+        topic: &str,
+        message: &str,
+        figures: BTreeMap<String, i64>,
+    ) -> Result<Position, AppendError> {
+        let message = self.parts.redactor.redact(message).into_owned();
+        self.append(Record::Noted { run, topic: topic.to_owned(), message, figures }).await
+    }
+
+    /// Decides without recording, to re-decide what was admitted before under a policy that has changed since.
+    #[must_use]
+    pub fn still_allows(&self, armed: &Armed) -> bool {
+        self.parts.decider.decide(armed.action()).effect != Effect::Deny
+    }
+
+    fn question(&self, identified: &Identified, verdict: &Verdict) -> Result<Question, String> {
+        Ok(Question {
+            action: self.clean(&identified.action)?,
+            action_digest: identified.digest,
+            verdict: self.clean_verdict(verdict),
+            asked_at: self.now()?,
+            timeout: self.parts.decider.approval_timeout(),
+        })
+    }
+
+    fn check_approval(&self, approval: &Approval, digest: Digest) -> Result<(), String> {
+        if approval.action_digest != digest {
+            return Err(format!("the approval is bound to {}, the action is {digest}", approval.action_digest));
+        }
+        match &approval.reach {
+            ApprovalReach::Until(until) if *until <= self.now()? => Err(format!("the approval ended at {until}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Records a refusal with its receipt. If even that fails, the refusal says so: nothing happened either way.
+    async fn refuse(&self, identified: Identified, verdict: Option<Verdict>, cause: RefusalCause) -> Refusal {
+        let mut refusal = Refusal { cause, verdict, position: None };
+        match self.refused_record(&identified, &refusal) {
+            Ok(record) => match self.append(record).await {
+                Ok(position) => refusal.position = Some(position),
+                Err(error) => refusal.cause = RefusalCause::Failure(error.to_string()),
+            },
+            Err(detail) => refusal.cause = RefusalCause::Failure(detail),
+        }
+        refusal
+    }
+
+    fn refused_record(&self, identified: &Identified, refusal: &Refusal) -> Result<Record, String> {
+        let action = self.clean(&identified.action)?;
+        let verdict = refusal.verdict.as_ref().map(|verdict| self.clean_verdict(verdict));
+        let refused: Refused = self.clean(&refusal.recorded_cause())?;
+        let receipt = self.sign(&Statement {
+            action: &action,
+            action_digest: identified.digest,
+            verdict: verdict.as_ref(),
+            approval: None,
+            outcome: None,
+            refused: Some(&refused),
+            opened: None,
+            opened_hash: None,
+        })?;
+        Ok(Record::Refused { action, action_digest: identified.digest, verdict, refused, receipt: Some(receipt) })
+    }
+
+    fn sign(&self, statement: &Statement<'_>) -> Result<SealedReceipt, String> {
+        let payload = statement.payload().map_err(|error| error.to_string())?;
+        self.parts.signer.sign(PAYLOAD_TYPE, &payload).map_err(|error| error.to_string())
+    }
+
+    fn now(&self) -> Result<Timestamp, String> {
+        self.parts.clock.now().map_err(|error| error.to_string())
+    }
+
+    async fn append(&self, record: Record) -> Result<Position, AppendError> {
+        let at = self.now().map_err(|reason| AppendError { reason })?;
+        let result = self.parts.ledger.append(at, record.clone()).await;
+        let event = Event { position: result.as_ref().ok().copied(), at, record };
+        for observer in &self.parts.observers {
+            observer.notice(&event);
+        }
+        result
+    }
+
+    /// A copy in which every string has passed the redactor.
+    fn clean<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<T, String> {
+        let mut json = serde_json::to_value(value).map_err(|error| error.to_string())?;
+        self.parts.redactor.redact_json(&mut json);
+        serde_json::from_value(json).map_err(|error| format!("redaction left no valid value: {error}"))
+    }
+
+    /// A verdict quotes the policy's own words; the rule's text may carry a secret pasted into a policy.
+    fn clean_verdict(&self, verdict: &Verdict) -> Verdict {
+        let redact = |text: &str| self.parts.redactor.redact(text).into_owned();
+        let mut verdict = verdict.clone();
+        verdict.reason = redact(&verdict.reason);
+        verdict.rule.text = verdict.rule.text.as_deref().map(redact);
+        verdict
+    }
+}

@@ -1,0 +1,145 @@
+//! The gate's ports: what it needs from the world, each a small object-safe trait. Adapters live above.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use bartizan_model::{Action, Approval, Digest, Record, SealedReceipt, Verdict};
+use jiff::Timestamp;
+
+/// A boxed future, as every asynchronous port returns.
+pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// Decides. Pure and quick: it never blocks, never does I/O, and always has an answer.
+pub trait Decider: Send + Sync {
+    /// The verdict over this action under the policy in force.
+    fn decide(&self, action: &Action) -> Verdict;
+    /// How long a person has to answer an `ask`.
+    fn approval_timeout(&self) -> Duration;
+}
+
+/// What a person is asked.
+#[derive(Debug, Clone)]
+pub struct Question {
+    /// The action, redacted: what may be shown.
+    pub action: Action,
+    /// What the answer is bound to.
+    pub action_digest: Digest,
+    /// Why it is asked.
+    pub verdict: Verdict,
+    /// When the question was put.
+    pub asked_at: Timestamp,
+    /// How long an answer is waited for.
+    pub timeout: Duration,
+}
+
+/// A person's answer.
+#[derive(Debug, Clone)]
+pub enum Answer {
+    /// Yes; the gate refuses it unless it is bound to the very action.
+    Approved(Approval),
+    /// No.
+    Denied {
+        /// Who said so.
+        by: String,
+    },
+    /// Nobody could be asked, or nobody answered.
+    NoAnswer,
+}
+
+/// Gets a person's answer. The gate bounds the wait; dropping the future withdraws the question.
+pub trait Approver: Send + Sync {
+    /// Puts the question and waits for the answer.
+    fn ask(&self, question: Question) -> BoxFuture<'_, Answer>;
+}
+
+/// Why secrets could not be injected.
+#[derive(Debug, thiserror::Error)]
+#[error("{reason}")]
+pub struct SecretsError {
+    /// The cause and the next step, never a value.
+    pub reason: String,
+}
+
+/// Makes the secrets a verdict releases available to the effect.
+pub trait Secrets: Send + Sync {
+    /// Prepares what this action needs.
+    ///
+    /// # Errors
+    /// A secret the action needs can't be released.
+    fn inject(&self, action: &Action, verdict: &Verdict) -> Result<(), SecretsError>;
+}
+
+/// Where an entry stands in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Position {
+    /// Sequence number, from 0.
+    pub seq: u64,
+    /// Hash of the entry's bytes.
+    pub hash: Digest,
+}
+
+/// Why an entry could not be kept.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the ledger can't be written: {reason}")]
+pub struct AppendError {
+    /// The cause and the next step.
+    pub reason: String,
+}
+
+/// Keeps records. A completed append is durable.
+pub trait Ledger: Send + Sync {
+    /// Appends one record as of this moment; resolves when it is on disk.
+    fn append(&self, at: Timestamp, record: Record) -> BoxFuture<'_, Result<Position, AppendError>>;
+}
+
+/// Why a receipt could not be signed.
+#[derive(Debug, thiserror::Error)]
+#[error("a receipt can't be signed: {reason}")]
+pub struct SignError {
+    /// The cause and the next step.
+    pub reason: String,
+}
+
+/// Signs receipts.
+pub trait Signer: Send + Sync {
+    /// Signs the DSSE pre-authentication encoding of this payload.
+    ///
+    /// # Errors
+    /// The key is gone or refuses.
+    fn sign(&self, payload_type: &str, payload: &[u8]) -> Result<SealedReceipt, SignError>;
+}
+
+/// Why there is no time.
+#[derive(Debug, thiserror::Error)]
+#[error("the clock can't be trusted: {reason}")]
+pub struct ClockError {
+    /// The cause and the next step.
+    pub reason: String,
+}
+
+/// Tells the time.
+pub trait Clock: Send + Sync {
+    /// The present moment; never earlier than what it said before.
+    ///
+    /// # Errors
+    /// The clock went back, or stands before the ledger's last entry.
+    fn now(&self) -> Result<Timestamp, ClockError>;
+}
+
+/// What the gate tells whoever watches; the record is what the ledger was given.
+#[derive(Debug, Clone)]
+pub struct Event {
+    /// Where the entry stands; absent when the ledger itself failed.
+    pub position: Option<Position>,
+    /// When.
+    pub at: Timestamp,
+    /// What.
+    pub record: Record,
+}
+
+/// Watches. Never blocks, never fails, decides nothing.
+pub trait Observer: Send + Sync {
+    /// Something was recorded.
+    fn notice(&self, event: &Event);
+}

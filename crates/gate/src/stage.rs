@@ -1,0 +1,84 @@
+//! The stages of an action as types. None can be made outside this crate: every constructor is private to
+//! the gate, and none is `Clone`, so a stage is passed on exactly once.
+
+use bartizan_model::{Action, Approval, Digest, Verdict};
+
+use crate::ports::Position;
+
+/// An action whose principal is established and whose exact form is fixed by its digest.
+#[derive(Debug)]
+#[must_use]
+pub struct Identified {
+    pub(crate) action: Action,
+    pub(crate) digest: Digest,
+}
+
+/// An identified action that policy allows, or allows to be asked about. Made only by deciding.
+#[derive(Debug)]
+#[must_use]
+pub struct Permitted {
+    pub(crate) identified: Identified,
+    pub(crate) verdict: Verdict,
+}
+
+/// A permitted action that needed no person, or got a person's yes for exactly this deed. Made only by approving.
+#[derive(Debug)]
+#[must_use]
+pub struct Approved {
+    pub(crate) permitted: Permitted,
+    pub(crate) approval: Option<Approval>,
+}
+
+/// An approved action whose intent is on disk. Made only by a durable ledger entry.
+#[derive(Debug)]
+#[must_use]
+pub struct Opened {
+    pub(crate) approved: Approved,
+    pub(crate) position: Position,
+}
+
+/// An opened action with everything it needs: the only thing an effect accepts. Made only by injecting.
+///
+/// It must be given back to [`crate::Gate::close`]; if the process dies first, the entry stays open and
+/// recovery marks its outcome as unknown.
+#[derive(Debug)]
+#[must_use]
+pub struct Armed {
+    pub(crate) opened: Opened,
+}
+
+impl Identified {
+    /// The action.
+    #[must_use]
+    pub fn action(&self) -> &Action {
+        &self.action
+    }
+}
+
+impl Permitted {
+    /// The decision.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.verdict
+    }
+}
+
+impl Armed {
+    /// The action to carry out, exactly as it was decided.
+    #[must_use]
+    pub fn action(&self) -> &Action {
+        &self.opened.approved.permitted.identified.action
+    }
+
+    /// The decision it rests on.
+    #[must_use]
+    pub fn verdict(&self) -> &Verdict {
+        &self.opened.approved.permitted.verdict
+    }
+
+    /// The ledger entry that holds its intent.
+    #[must_use]
+    pub fn position(&self) -> Position {
+        self.opened.position
+    }
+}

@@ -1,0 +1,100 @@
+//! What was decided and why.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::canonical::Digest;
+
+/// The three answers. Ordered: `deny` beats `ask` beats `allow`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It may happen.
+    Allow,
+    /// A person decides.
+    Ask,
+    /// It must not happen.
+    Deny,
+}
+
+impl Effect {
+    /// The word used everywhere: `allow`, `ask`, `deny`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+}
+
+/// How much harm an action could do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "UPPERCASE")]
+#[expect(missing_docs, reason = "the names say it")]
+pub enum Risk {
+    Low,
+    Medium,
+    High,
+    Critical,
+}
+
+/// The rule that decided, so that a person can find it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RuleRef {
+    /// Dotted place in the policy, e.g. `net.allow[2]` or `net.default`.
+    pub rule: String,
+    /// The rule's own text, e.g. `api.github.com`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// Where it stands: `file:line`, or the built-in's name and line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// One guard's observation about an action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Finding {
+    /// The guard that speaks.
+    pub guard: String,
+    /// What it saw, in a sentence for a person.
+    pub message: String,
+}
+
+/// What must hold while an allowed action is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case", tag = "obligation")]
+#[non_exhaustive]
+pub enum Obligation {
+    /// The connection's HTTP requests are decided one by one; bytes that aren't plain HTTP don't pass.
+    InspectHttp,
+    /// Dial exactly this address; the name is not looked up. The rule's author vouches for a private one.
+    DialAddress {
+        /// The address.
+        address: std::net::IpAddr,
+    },
+    /// The name may resolve to a private or loopback address.
+    AllowPrivate,
+}
+
+/// A decision over one action.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Verdict {
+    /// The answer.
+    pub effect: Effect,
+    /// How much harm it could do.
+    pub risk: Risk,
+    /// The rule that decided.
+    pub rule: RuleRef,
+    /// Why, in a sentence for a person.
+    pub reason: String,
+    /// What guards saw.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub findings: Vec<Finding>,
+    /// What must hold while it is carried out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub obligations: Vec<Obligation>,
+    /// Digest of the policy that decided.
+    pub policy: Digest,
+}
