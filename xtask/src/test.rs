@@ -1,0 +1,113 @@
+//! `cargo xtask test`: every check there is, cheapest first, so that a mistake is heard of early.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result};
+
+use crate::{codegen, fuzz, setup, shell, tidy, workspace};
+
+/// Whether to look for missing tools first.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Setup {
+    Run,
+    Skip,
+}
+
+/// Run every step; the first that fails ends the run.
+pub(crate) fn test(setup: Setup) -> Result<()> {
+    let mut steps = Steps::new();
+    if setup == Setup::Run {
+        steps.step("setup", || setup::setup(setup::Purpose::TEST))?;
+    }
+    steps.step("format", format)?;
+    steps.step("tidy", tidy::tidy)?;
+    steps.step("lints", lints)?;
+    steps.step("tests", tests)?;
+    steps.step("generated files", || codegen::generate(codegen::Mode::Check))?;
+    steps.step("fuzz smoke", fuzz::smoke)?;
+    steps.step("dependencies", dependencies)?;
+    steps.close();
+    Ok(())
+}
+
+fn format() -> Result<()> {
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`, then try again")
+}
+
+fn lints() -> Result<()> {
+    shell::run(shell::cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--locked",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+/// One cargo invocation for everything: a second one with other packages would select other features and
+/// compile the same dependencies again. It leaves the dev binary where tests and generators look for it.
+fn tests() -> Result<()> {
+    if !shell::is_root() {
+        println!("    not root: tests that need root report themselves as skipped");
+    }
+    shell::run(
+        shell::cargo()
+            .args(["test", "--workspace", "--locked", "--quiet"])
+            .env("PATH", setup::search_path()?)
+            .env("BARTIZAN_BIN", codegen::binary())
+            .env("BARTIZAN_VENV", setup::venv()),
+    )
+}
+
+fn dependencies() -> Result<()> {
+    let Some(deny) = setup::cargo_deny() else {
+        println!("    skipped: cargo-deny is not installed (`cargo xtask setup --deny`)");
+        return Ok(());
+    };
+    // The advisory database is fetched from GitHub; everything else is in the checkout.
+    shell::run(shell::command(&deny).args(["--offline", "check", "licenses", "bans", "sources"]))?;
+    let database = workspace::target().join("advisory-dbs");
+    if database.exists() {
+        return shell::run(shell::command(&deny).args(["check", "advisories"]));
+    }
+    println!(
+        "    skipped: advisories need the RustSec database; `cargo deny fetch db` gets it when there is a network"
+    );
+    Ok(())
+}
+
+/// The steps done so far, with their times.
+struct Steps {
+    started: Instant,
+    done: Vec<(&'static str, Duration)>,
+}
+
+impl Steps {
+    fn new() -> Self {
+        Self { started: Instant::now(), done: Vec::new() }
+    }
+
+    fn step(&mut self, name: &'static str, work: impl FnOnce() -> Result<()>) -> Result<()> {
+        println!("==> {name}");
+        let started = Instant::now();
+        work().with_context(|| format!("step `{name}` failed"))?;
+        self.done.push((name, started.elapsed()));
+        Ok(())
+    }
+
+    fn close(self) {
+        println!();
+        for (name, took) in &self.done {
+            println!("  ok  {name:<18} {:>7.1} s", took.as_secs_f64());
+        }
+        println!(
+            "xtask test: all {} steps passed in {:.0} s, as {}",
+            self.done.len(),
+            self.started.elapsed().as_secs_f64(),
+            if shell::is_root() { "root (and, inside the tests, as an ordinary user)" } else { "an ordinary user" }
+        );
+    }
+}
