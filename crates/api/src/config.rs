@@ -1,0 +1,87 @@
+//! `config.yaml`: settings of this home that are no policy.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Largest configuration file; a setting is a line, not a book.
+pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
+
+/// The settings of one home.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Version of this file's form: 1.
+    pub bartizan: u32,
+    /// The policy `run` and `check` use when none is named: a file relative to the home, or a built-in's name.
+    #[serde(default = "default_policy")]
+    pub policy: String,
+    /// The persona `run` and `check` use when none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub persona: Option<String>,
+}
+
+fn default_policy() -> String {
+    "policies/default.yaml".to_owned()
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { bartizan: 1, policy: default_policy(), persona: None }
+    }
+}
+
+/// Why a configuration was refused.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConfigError {
+    /// Too large.
+    #[error("it has {bytes} bytes, the most is {CONFIG_BYTES_MAX}")]
+    TooLarge {
+        /// How many bytes it has.
+        bytes: usize,
+    },
+    /// Not text.
+    #[error("it is not UTF-8")]
+    NotText,
+    /// Not the right shape; the message names line and column.
+    #[error("{0}")]
+    Shape(String),
+    /// From another version of Bartizan.
+    #[error("`bartizan: {version}` is a form this version doesn't know; it knows 1")]
+    Version {
+        /// What it says.
+        version: u32,
+    },
+}
+
+impl Config {
+    /// Reads a configuration file's bytes.
+    ///
+    /// # Errors
+    /// Size, encoding, shape or version; the message says where.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ConfigError> {
+        if bytes.len() > CONFIG_BYTES_MAX {
+            return Err(ConfigError::TooLarge { bytes: bytes.len() });
+        }
+        let text = std::str::from_utf8(bytes).map_err(|_| ConfigError::NotText)?;
+        let config: Self = serde_saphyr::from_str(text).map_err(|error| ConfigError::Shape(error.to_string()))?;
+        if config.bartizan == 1 { Ok(config) } else { Err(ConfigError::Version { version: config.bartizan }) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_what_it_knows_and_refuses_the_rest() {
+        let config = Config::parse(b"bartizan: 1\npersona: sre\n").unwrap();
+        assert_eq!(config.persona.as_deref(), Some("sre"));
+        assert_eq!(config.policy, "policies/default.yaml");
+        assert!(Config::parse(b"bartizan: 2\n").is_err());
+        assert!(Config::parse(b"bartizan: 1\npersna: sre\n").unwrap_err().to_string().contains("persna"));
+        assert!(Config::parse(b"bartizan: 1\nbartizan: 1\n").is_err());
+        assert!(Config::parse(b"\xff\xfe").is_err());
+        assert!(Config::parse(&vec![b'#'; CONFIG_BYTES_MAX + 1]).is_err());
+    }
+}
