@@ -1,0 +1,201 @@
+//! Values assigned to a name that says they are secret: in shells, code, YAML, JSON and command lines.
+
+use super::{Found, Rule};
+use crate::redactor::is_marker;
+
+macro_rules! secret_names {
+    () => {
+        concat!(
+            r"(?:password|passwd|passphrase|pwd|secret|token|credentials?",
+            r"|(?:api|access|private|auth|account|signing|encryption|master)[_-]?key)",
+            r"(?:[_-](?:access[_-])?(?:key|token|value|secret|base|hash|b64|base64)){0,2}",
+        )
+    };
+}
+
+/// A value in quotes (its own or escaped ones) to the closing quote, or else to where a word ends.
+macro_rules! value {
+    () => {
+        concat!(
+            r#"(?:\\+["']([^"'\r\n]+)"#,
+            r#"|"((?:[^"\\\r\n]|\\[^\r\n])+)"#,
+            r#"|'([^'\r\n]+)"#,
+            r#"|([^\s"'`,;&<>=][^\s"'`,;&<>]*))"#,
+        )
+    };
+}
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        kind: "secret",
+        hints: HINTS,
+        pattern: concat!("(?i)", secret_names!(), r#"(?:\\*["'])?[ \t]*(?:=>|:=|=|:|%3d)[ \t]*"#, value!()),
+        accepts: is_assigned_secret,
+    },
+    Rule {
+        kind: "secret",
+        hints: HINTS,
+        pattern: concat!(
+            r"(?i)(?:^|[\s",
+            r#""'])--?(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|token|api[_-]?key)"#,
+            r#"(?:[ \t]+|\\*["'][ \t]*,[ \t]*)"#,
+            value!()
+        ),
+        accepts: is_flag_value,
+    },
+];
+
+const HINTS: &[&str] = &["passw", "passphrase", "pwd", "secret", "token", "credential", "key"];
+
+/// Words that stand where a secret would in code, templates and examples.
+const PLACEHOLDERS: &[&[u8]] =
+    &[b"none", b"null", b"nil", b"true", b"false", b"undefined", b"string", b"str", b"bytes", b"required", b"optional"];
+
+/// Shorter values are flags and counters; taking them out would hide more than it protects.
+const ASSIGNED_BYTES_MIN: usize = 3;
+
+/// `token` is also a word of parsers; a value after a colon must look random to count.
+const RANDOM_BYTES_MIN: usize = 16;
+
+/// Whether a field of this name holds a secret, as in the key of a JSON object.
+pub(crate) fn is_sensitive_name(name: &str) -> bool {
+    // No issuer uses longer names, and it bounds the copy.
+    const NAME_BYTES_MAX: usize = 128;
+    const ENDINGS: &[&str] = &[
+        "password",
+        "passwd",
+        "passphrase",
+        "pwd",
+        "secret",
+        "token",
+        "apikey",
+        "accesskey",
+        "secretkey",
+        "privatekey",
+        "authkey",
+        "accountkey",
+        "signingkey",
+        "encryptionkey",
+        "masterkey",
+        "authorization",
+        "cookie",
+        "credential",
+        "secretvalue",
+        "secretbase",
+        "passwordhash",
+    ];
+    if name.len() > NAME_BYTES_MAX {
+        return false;
+    }
+    let letters: String = name
+        .chars()
+        .filter(|letter| letter.is_ascii_alphanumeric())
+        .map(|letter| letter.to_ascii_lowercase())
+        .collect();
+    ENDINGS.iter().any(|ending| letters.ends_with(ending))
+}
+
+/// Whether the next argument after this one is a secret, as in `--password hunter2`.
+pub(crate) fn is_sensitive_flag(argument: &str) -> bool {
+    argument.starts_with('-') && !argument.contains(['=', ' ']) && is_sensitive_name(argument)
+}
+
+fn is_assigned_secret(found: &Found<'_>) -> bool {
+    let name_is = |name: &[u8]| found.whole.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
+    let secret = found.secret;
+    if is_placeholder(secret) {
+        return false;
+    }
+    // The shell's own variable, not a password.
+    if name_is(b"pwd") && secret.starts_with(b"/") {
+        return false;
+    }
+    let context = found.whole.len() - secret.len();
+    let before = found.whole.get(..context).unwrap_or_default().trim_ascii_end();
+    if name_is(b"token") && before.ends_with(b":") {
+        return secret.len() >= RANDOM_BYTES_MIN || secret.iter().any(u8::is_ascii_digit);
+    }
+    true
+}
+
+fn is_flag_value(found: &Found<'_>) -> bool {
+    !found.secret.starts_with(b"-") && !is_placeholder(found.secret)
+}
+
+fn is_placeholder(secret: &[u8]) -> bool {
+    let secret = secret.strip_suffix(b"\\").unwrap_or(secret);
+    secret.len() < ASSIGNED_BYTES_MIN
+        || is_marker(secret)
+        || PLACEHOLDERS.iter().any(|placeholder| secret.eq_ignore_ascii_case(placeholder))
+        || is_variable(secret)
+        || secret.iter().all(|byte| b"*.xX{}[]()|?-_".contains(byte))
+}
+
+/// A reference such as `$TOKEN`, `${TOKEN}`, `$(command)`, `%TOKEN%`, `{{ token }}` names a secret without being one.
+fn is_variable(secret: &[u8]) -> bool {
+    let is_name = |name: &[u8]| {
+        !name.is_empty() && name.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
+    };
+    if let Some(rest) = secret.strip_prefix(b"$") {
+        let braced = rest.strip_prefix(b"{").and_then(|rest| rest.strip_suffix(b"}"));
+        return is_name(rest)
+            || rest == b"{{"
+            || rest.starts_with(b"(")
+            || braced.is_some_and(|name| name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"_.".contains(byte)));
+    }
+    if let Some(rest) = secret.strip_prefix(b"%") {
+        return rest.strip_suffix(b"%").is_some_and(is_name);
+    }
+    secret.strip_prefix(b"{{").is_some_and(|rest| rest.is_empty() || rest.ends_with(b"}}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detectors::testing::check;
+
+    #[test]
+    fn finds_assigned_values() {
+        let check = |text: &str| check("secret", text);
+        check("password=«hunter2»");
+        check("export DB_PASSWORD='«correct horse»' x");
+        check(r#"{"password": "«correct \"horse»", "user": "me"}"#);
+        check(r#"{\"client_secret\":\"«abc def\»","x":1}"#);
+        check("api-key: «abcdef»\nuser: me");
+        check("token: «abc123»");
+        check("SECRET_KEY_BASE=«0123abc»");
+        check("password%3D«hunter2»&x=1");
+        check("mysql --password «hunter2» -u me");
+        check(r#"["--auth-token","«abc1»"]"#);
+        check("a=1,token=«abcd»,b=2");
+    }
+
+    #[test]
+    fn leaves_references_placeholders_and_prose() {
+        let check = |text: &str| check("secret", text);
+        check("password=$DB_PASSWORD");
+        check("token: ${GITHUB_TOKEN}");
+        check("token: ${{ secrets.TOKEN }}");
+        check("token=$(cat x)");
+        check("password: None, secret = null");
+        check("password = ********");
+        check("enter the password: ");
+        check("unexpected token: foo");
+        check("max_tokens: 4096, tokens=12, secretary=anna");
+        check("PWD=/home/me OLDPWD=/tmp");
+        check("if password == other");
+        check("deploy --token --verbose");
+    }
+
+    #[test]
+    fn knows_sensitive_names() {
+        for name in ["password", "X-Api-Key", "clientSecret", "GITHUB_TOKEN", "set-cookie", "AWS_SECRET_ACCESS_KEY"] {
+            assert!(is_sensitive_name(name), "{name}");
+        }
+        for name in ["tokens", "key", "monkey", "path", "secretary", "password_file", ""] {
+            assert!(!is_sensitive_name(name), "{name}");
+        }
+        assert!(is_sensitive_flag("--password"));
+        assert!(!is_sensitive_flag("--password=x"));
+    }
+}

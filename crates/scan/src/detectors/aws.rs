@@ -1,0 +1,44 @@
+//! Amazon Web Services: access key ids, and secret keys where their name stands before them.
+
+use super::{Rule, always, has_digit_and_letter};
+
+pub(super) const RULES: &[Rule] = &[
+    Rule {
+        kind: "aws-access-key",
+        hints: &["AKIA", "ASIA", "ABIA", "ACCA"],
+        pattern: r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b",
+        accepts: always,
+    },
+    Rule {
+        kind: "aws-secret-key",
+        hints: &["secret"],
+        pattern: concat!(
+            r#"(?i)secret[_-]?(?:access[_-]?)?key(?:\\*["'])?[ \t]*(?:=>|:=|[=:]|%3d)[ \t]*(?:\\*["'])?"#,
+            r"([a-z0-9/+]{40})(?:[^a-z0-9/+]|$)",
+        ),
+        accepts: has_digit_and_letter,
+    },
+];
+
+#[cfg(test)]
+mod tests {
+    use crate::detectors::testing::check;
+
+    #[test]
+    fn finds_access_key_ids() {
+        let check = |text: &str| check("aws-access-key", text);
+        check(concat!("id «AK", "IAIOSFODNN7EXAMPLE»."));
+        check(concat!("«AS", "IAIOSFODNN7EXAMPLE»"));
+        check("AKIAIOSFODNN7EXAMPL is one short");
+        check(concat!("AK", "IAIOSFODNN7EXAMPLEXX is too long"));
+        check("the Asian elephant in AKIA's garden");
+    }
+
+    #[test]
+    fn finds_secret_keys_by_their_name() {
+        let check = |text: &str| check("aws-secret-key", text);
+        check(concat!("aws_secret_access_key = «wJalrXUtnFEMI/K7MDENG/bPx", "RfiCYEXAMPLEKEY»"));
+        check(concat!(r#"{"SecretAccessKey": "«wJalrXUtnFEMI/K7MDENG/bPx"#, r#"RfiCYEXAMPLEKEY»"}"#));
+        check(concat!("sha1 wJalrXUtnFEMI/K7MDENG/bPx", "RfiCYEXAMPLEKEY"));
+    }
+}

@@ -1,0 +1,18 @@
+//! npm: access tokens.
+
+use super::{Rule, always};
+
+pub(super) const RULES: &[Rule] =
+    &[Rule { kind: "npm-token", hints: &["npm_"], pattern: r"npm_[A-Za-z0-9]{36}", accepts: always }];
+
+#[cfg(test)]
+mod tests {
+    use crate::detectors::testing::check;
+
+    #[test]
+    fn finds_tokens_and_leaves_settings() {
+        let check = |text: &str| check("npm-token", text);
+        check(&format!("//registry.npmjs.org/:_authToken=«npm_{}»", "a1B2".repeat(9)));
+        check("npm_config_registry and npm_package_dependencies_something_longer");
+    }
+}

@@ -1,0 +1,26 @@
+//! OpenAI: project, service-account, admin and user keys; the plain `sk-` form is shared by many compatible services.
+
+use super::{Rule, has_digit_and_letter};
+
+pub(super) const RULES: &[Rule] = &[Rule {
+    kind: "openai-key",
+    hints: &["sk-"],
+    // A letter before `sk-` is the end of a word such as `task-`.
+    pattern: r"(?:^|[^a-z])(sk-(?:(?:proj|svcacct|admin|None|or-v1)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,}))",
+    accepts: has_digit_and_letter,
+}];
+
+#[cfg(test)]
+mod tests {
+    use crate::detectors::testing::check;
+
+    #[test]
+    fn finds_keys_and_leaves_words() {
+        let check = |text: &str| check("openai-key", text);
+        check(&format!("«sk-proj-{}»", "aB3_-".repeat(10)));
+        check(&format!("key%3D«sk-{}»", "aB3d".repeat(12)));
+        check("risk-proj-averylonghyphenatedname-with-words");
+        check("sk-proj-averylonghyphenatedname-with-words");
+        check("disk-0123456789abcdef0123456789abcdef");
+    }
+}

@@ -1,0 +1,38 @@
+//! PEM and OpenPGP private keys, over as many lines as they have, also JSON-escaped and cut off.
+
+use super::{Rule, always};
+
+pub(super) const RULES: &[Rule] = &[Rule {
+    kind: "private-key",
+    hints: &["PRIVATE KEY"],
+    // Header lines, then the base64 body. The body is described by its characters instead of "anything up to
+    // the end line", so that a key without an end doesn't swallow what follows it.
+    pattern: concat!(
+        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+        r"(?:(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\r\n\\]*|[A-Za-z0-9+/=\s\\])*",
+        r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+    ),
+    accepts: always,
+}];
+
+#[cfg(test)]
+mod tests {
+    use crate::detectors::testing::check;
+
+    #[test]
+    fn finds_private_keys_and_leaves_public_ones() {
+        let check = |text: &str| check("private-key", text);
+        check("x «-----BEGIN RSA PRIVATE KEY-----\nMIIEow+/=\nAAAA\n-----END RSA PRIVATE KEY-----» y");
+        check("«-----BEGIN PRIVATE KEY-----\\nMIIE\\nAA==\\n-----END PRIVATE KEY-----»");
+        check(
+            "«-----BEGIN EC PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-128-CBC,0A\n\nMII=\n-----END EC PRIVATE KEY-----»",
+        );
+        check("«-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAA\n»");
+        check(
+            "«-----BEGIN PGP PRIVATE KEY BLOCK-----\nVersion: 1\n\nlQ==\n=abcd\n-----END PGP PRIVATE KEY BLOCK-----»",
+        );
+        check("-----BEGIN PUBLIC KEY-----\nMIIB\n-----END PUBLIC KEY-----");
+        check("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----");
+        check("the PRIVATE KEY is in a safe");
+    }
+}
