@@ -1,0 +1,10 @@
+//! The gate's promises: no stage can be skipped, intent comes before effect, every end is recorded.
+
+mod desk;
+mod stages;
+mod world;
+
+#[test]
+fn no_stage_can_be_skipped() {
+    trybuild::TestCases::new().compile_fail("tests/compile_fail/*.rs");
+}
