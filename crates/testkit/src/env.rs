@@ -1,0 +1,11 @@
+//! Every environment variable that development uses beside the product's own; `cargo xtask tidy` holds the
+//! code to this list.
+
+/// The `bartizan` binary under test. Without it: the one beside the running test binary.
+pub const BARTIZAN_BIN: &str = "BARTIZAN_BIN";
+
+/// The Python environment that `cargo xtask setup` made. Without it: `target/venv`.
+pub const BARTIZAN_VENV: &str = "BARTIZAN_VENV";
+
+/// A ready-made probe to use instead of building one.
+pub const BARTIZAN_PROBE: &str = "BARTIZAN_PROBE";
