@@ -1,1 +1,7 @@
 //! placeholder
+pub mod address;
+pub mod hello;
+pub mod host;
+pub mod namespace;
+mod netlink;
+mod nftables;
