@@ -27,6 +27,11 @@ impl Home {
 
     /// A world for this user. The folders and everything written through the helpers belong to it.
     pub fn of(user: User) -> Self {
+        Self::with_binary(&bartizan(), user)
+    }
+
+    /// A world around another program than `bartizan`.
+    pub fn with_binary(program: &Path, user: User) -> Self {
         let directory = tempfile::Builder::new().prefix("bartizan-").tempdir().unwrap();
         for folder in ["bin", "user", "user/workspace", "tmp"] {
             fs::create_dir(directory.path().join(folder)).unwrap();
@@ -38,7 +43,7 @@ impl Home {
             user.own(&path);
         }
         let binary = directory.path().join("bin/bartizan");
-        link_or_copy(&bartizan(), &binary).unwrap();
+        link_or_copy(program, &binary).unwrap();
         Self { directory, user, binary }
     }
 

@@ -20,6 +20,7 @@ pub mod escapes;
 pub mod home;
 pub mod http;
 pub mod probe;
+pub mod range;
 pub mod registry;
 pub mod run;
 pub mod sink;

@@ -130,10 +130,10 @@ pub struct UdpSink {
 impl UdpSink {
     /// On a free port of 127.0.0.1.
     pub fn start() -> Self {
-        Self::bind("127.0.0.1:0")
+        Self::bind("127.0.0.1:0", false)
     }
 
-    pub fn bind(address: &str) -> Self {
+    pub fn bind(address: &str, echo: bool) -> Self {
         let socket = UdpSocket::bind(address).unwrap_or_else(|error| panic!("failed to bind {address}: {error}"));
         let address = socket.local_addr().unwrap();
         socket.set_read_timeout(Some(WAKE)).unwrap();
@@ -142,7 +142,10 @@ impl UdpSink {
         thread::spawn(move || {
             let mut buffer = vec![0; 64 * 1024];
             while !receiving.stopped.load(Ordering::SeqCst) {
-                if let Ok(count) = socket.recv(&mut buffer) {
+                if let Ok((count, peer)) = socket.recv_from(&mut buffer) {
+                    if echo {
+                        let _ = socket.send_to(&buffer[..count], peer);
+                    }
                     let mut arrived = receiving.arrived.lock().unwrap();
                     arrived.count += 1;
                     arrived.add(&buffer[..count]);

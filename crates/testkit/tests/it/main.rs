@@ -5,6 +5,7 @@
     reason = "helpers of tests fail by panicking, as the tests themselves may"
 )]
 
+mod probes;
 mod registries;
 mod servers;
 mod worlds;
