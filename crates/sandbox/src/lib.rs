@@ -1,1 +1,27 @@
-//! placeholder
+//! Boxes: places where a program runs with only the files, processes and network it was given.
+//!
+//! [`prepare`] turns a [`BoxSpec`] into a box whose layers stand but in which nothing of the user's
+//! runs yet, and hands out the sockets that are its only way to a network. [`PreparedBox::start`]
+//! then lets the command go. The crate decides nothing: what may be read, written or started is in
+//! the specification, and what must be asked arrives as [`WardenRequest`]s. It never starts a
+//! program outside a box. Start reading at [`BoxSpec`]; how a box is built is in `bartizan-jail`.
+
+mod arrange;
+mod cgroup;
+mod error;
+mod helper;
+mod leftovers;
+mod prepared;
+mod processes;
+mod running;
+mod sockets;
+mod spec;
+mod watch;
+
+pub use bartizan_jail::{Layer, LayerState, LayerStatus, Operation};
+pub use error::StartError;
+pub use leftovers::{Leftovers, collect_leftovers};
+pub use prepared::{PreparedBox, prepare};
+pub use running::{Answer, Answers, ExitReport, ExitStatus, RunningBox, StopReason, Stopper, Usage, WardenRequest};
+pub use sockets::NetSockets;
+pub use spec::{BoxSpec, Demand, Limits, RootMapping, Stdio};

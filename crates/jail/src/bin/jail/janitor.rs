@@ -1,0 +1,192 @@
+//! The process outside the box that starts it, watches it and clears up after it.
+
+use std::ffi::OsString;
+use std::fs;
+use std::io::Read;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+
+use bartizan_jail::channel::{self, DESCRIPTORS_MAX};
+use bartizan_jail::{Descriptor, FromJanitor, JailPlan, Layer, ToJanitor, TreeOwner, decode};
+use rustix::event::{PollFd, PollFlags, poll};
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use rustix::process::{Pid, Signal, WaitOptions, geteuid, pidfd_send_signal, waitpid};
+
+use crate::fault::{At, Fault};
+use crate::init::{self, Start};
+use crate::mounts;
+use crate::sys::{self, Clone};
+
+const NAMESPACES: i32 = libc::CLONE_NEWUSER
+    | libc::CLONE_NEWNS
+    | libc::CLONE_NEWPID
+    | libc::CLONE_NEWNET
+    | libc::CLONE_NEWIPC
+    | libc::CLONE_NEWUTS;
+
+pub(crate) fn run() -> Result<(), Fault> {
+    let mut bytes = Vec::new();
+    fs::File::from(sys::adopt(Descriptor::PLAN).at(Layer::Helper, "plan descriptor")?)
+        .read_to_end(&mut bytes)
+        .map_err(|_| Errno::IO)
+        .at(Layer::Helper, "read the plan")?;
+    let plan: JailPlan = decode(&bytes).map_err(|_| Errno::BADMSG).at(Layer::Helper, "read the plan")?;
+    let init_socket = sys::adopt(Descriptor::INIT).at(Layer::Helper, "first process's socket")?;
+    let bartizan = sys::adopt(Descriptor::JANITOR).at(Layer::Helper, "janitor's socket")?;
+    let mut stdio = Vec::new();
+    for number in 0..3 {
+        stdio.push(sys::adopt(Descriptor::STDIO + number).at(Layer::Helper, "standard descriptor")?);
+    }
+
+    let outcome = start(&plan, init_socket, stdio).and_then(|running| {
+        let up = FromJanitor::Up { pid: running.pid.as_raw_nonzero().get() };
+        // A closed socket is noticed by `watch`.
+        let _ = channel::send(&bartizan, &up, &[]);
+        watch(&running, &bartizan)
+    });
+    if let Err(Fault { layer, what, errno }) = outcome {
+        let failed = FromJanitor::Failed { layer, what, errno };
+        let _ = channel::send(&bartizan, &failed, &[]);
+    }
+    let told = channel::send(&bartizan, &FromJanitor::Ended, &[]).is_ok();
+    if !told || !taken_over(&bartizan) {
+        // Bartizan's process is gone and nobody else will clear up.
+        clear_cgroups(&plan.cgroup.directories);
+        for path in &plan.cleanup {
+            let _ = fs::remove_dir_all(path);
+        }
+    }
+    Ok(())
+}
+
+/// Waits until Bartizan's process has read the counters and cleared up, or is gone.
+fn taken_over(bartizan: &OwnedFd) -> bool {
+    loop {
+        match channel::receive(bartizan) {
+            Ok(Some((ToJanitor::Done, _))) => return true,
+            Ok(Some((ToJanitor::Kill, _))) => {}
+            Ok(None) | Err(_) => return false,
+        }
+    }
+}
+
+struct Running {
+    pid: Pid,
+    pidfd: OwnedFd,
+    /// Held open: its end tells the first process that the janitor is gone.
+    _link: OwnedFd,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = pidfd_send_signal(&self.pidfd, Signal::KILL);
+        let _ = waitpid(Some(self.pid), WaitOptions::empty());
+    }
+}
+
+fn start(plan: &JailPlan, socket: OwnedFd, stdio: Vec<OwnedFd>) -> Result<Running, Fault> {
+    let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+        .at(Layer::Helper, "socket pair")?;
+    let privileged = geteuid().is_root();
+    let what = "make user, mount, pid, network, ipc and uts namespaces";
+    let running = match sys::clone_into(NAMESPACES as u64).at(Layer::UserNamespace, what)? {
+        Clone::Child => {
+            drop(ours);
+            init::run(plan, Start { socket, link: theirs, stdio, privileged })
+        }
+        Clone::Parent { pid, pidfd } => Running { pid, pidfd, _link: ours },
+    };
+    drop((theirs, socket, stdio));
+
+    write_maps(plan, running.pid, privileged)?;
+    for directory in &plan.cgroup.directories {
+        let file = Path::new(directory).join("cgroup.procs");
+        write(&file, &running.pid.as_raw_nonzero().to_string())
+            .at(Layer::Cgroup, format_args!("write `{}`", file.display()))?;
+    }
+    let trees = if plan.identity.dropped { idmapped_trees(plan, running.pid)? } else { Vec::new() };
+    let mut rest = trees.as_slice();
+    loop {
+        let (now, later) = rest.split_at(rest.len().min(DESCRIPTORS_MAX));
+        let descriptors: Vec<_> = now.iter().map(AsFd::as_fd).collect();
+        let more = !later.is_empty();
+        channel::send(&running._link, &more, &descriptors).at(Layer::Helper, "release the first process")?;
+        if !more {
+            break;
+        }
+        rest = later;
+    }
+    Ok(running)
+}
+
+fn write_maps(plan: &JailPlan, pid: Pid, privileged: bool) -> Result<(), Fault> {
+    let identity = plan.identity;
+    let process = Path::new("/proc").join(pid.as_raw_nonzero().to_string());
+    if !privileged {
+        write(&process.join("setgroups"), "deny").at(Layer::Identity, "deny setgroups")?;
+    }
+    write(&process.join("gid_map"), &format!("{} {} 1", identity.gid_inside, identity.gid_outside))
+        .at(Layer::Identity, "map the group")?;
+    write(&process.join("uid_map"), &format!("{} {} 1", identity.uid_inside, identity.uid_outside))
+        .at(Layer::Identity, "map the user")
+}
+
+/// Trees are cut out here, where root may read them, and handed over as detached mounts.
+fn idmapped_trees(plan: &JailPlan, pid: Pid) -> Result<Vec<OwnedFd>, Fault> {
+    let path = format!("/proc/{}/ns/user", pid.as_raw_nonzero());
+    let userns: OwnedFd = fs::File::open(path)
+        .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+        .at(Layer::Identity, "open the box's user namespace")?
+        .into();
+    plan.trees
+        .iter()
+        .map(|tree| {
+            let idmap = (tree.owner == TreeOwner::Invoker).then_some(&userns);
+            mounts::cut_tree(&tree.source, tree.writable, idmap)
+        })
+        .collect()
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Errno> {
+    fs::write(path, text).map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+}
+
+/// Returns when every process of the box is gone; ends it when Bartizan's process asks or is gone.
+fn watch(running: &Running, bartizan: &OwnedFd) -> Result<(), Fault> {
+    let mut listening = true;
+    loop {
+        let interest = if listening { PollFlags::IN } else { PollFlags::empty() };
+        let mut polled = [PollFd::new(&running.pidfd, PollFlags::IN), PollFd::new(bartizan, interest)];
+        match poll(&mut polled, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno).at(Layer::Helper, "watch the box"),
+        }
+        let [process, socket] = polled;
+        if process.revents().contains(PollFlags::IN) {
+            return Ok(());
+        }
+        if listening && !socket.revents().is_empty() {
+            // A kill message, a malformed one and the end of the socket all mean the same.
+            let _: Result<Option<(ToJanitor, _)>, _> = channel::receive(bartizan);
+            let _ = pidfd_send_signal(&running.pidfd, Signal::KILL);
+            listening = false;
+            if waitpid(Some(running.pid), WaitOptions::empty()).is_ok() {
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// The kernel refuses while the last process is still being taken down; that takes microseconds.
+fn clear_cgroups(directories: &[OsString]) {
+    const TRIES: u32 = 2000;
+    for directory in directories {
+        for _ in 0..TRIES {
+            match rustix::fs::rmdir(directory.as_os_str()) {
+                Err(Errno::BUSY) => std::thread::sleep(std::time::Duration::from_micros(500)),
+                _ => break,
+            }
+        }
+    }
+}

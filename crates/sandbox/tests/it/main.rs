@@ -1,0 +1,5 @@
+//! Real boxes, made by whoever runs the tests; when that is root, each test runs a second time as an
+//! ordinary user.
+
+mod harness;
+mod start;
