@@ -1,1 +1,44 @@
-//! placeholder
+//! Policy: the language, and decisions under it. [`Policy::load`] reads a policy with everything it extends,
+//! [`PolicySet`] compiles it and decides, [`PolicySet::layers`] says what the box and the network enforce
+//! without asking. Pure: no files are read, no clock, nothing blocks; whoever calls hands in the text. It
+//! never allows what it doesn't understand. Start with `language`, then `load`, then `set`.
+
+pub mod address;
+pub mod builtin;
+mod cases;
+mod context;
+mod decision;
+mod decode;
+mod exec;
+mod files;
+mod host;
+mod http;
+pub mod language;
+pub mod layers;
+mod load;
+mod merge;
+mod names;
+mod net;
+pub mod path;
+mod pattern;
+mod place;
+mod policy;
+mod rule;
+mod set;
+mod tree;
+mod units;
+mod yaml;
+
+pub use cases::{CaseError, parse_case};
+pub use context::{Context, ContextError};
+pub use decision::Decision;
+pub use files::{Hold, PathAccess};
+pub use host::{Host, HostPattern};
+pub use language::json_schema;
+pub use layers::{BoxLevel, EnvLayer, FileLayer, Layers, LimitsLayer, NetLayer};
+pub use load::{BuiltinsOnly, Loader, Policy, Source, parse};
+pub use net::Duties;
+pub use place::{At, Place, PolicyError, PolicyErrors};
+pub use set::PolicySet;
+pub use units::{Bytes, Cpus, Span};
+pub use yaml::POLICY_BYTES_MAX;

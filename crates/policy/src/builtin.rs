@@ -1,0 +1,30 @@
+//! The rulesets and personas that come with Bartizan: ordinary policies, compiled in as text.
+
+use crate::load::Source;
+
+/// Names of the built-ins: rulesets first, then personas.
+pub const NAMES: [&str; 7] =
+    ["strict", "standard", "permissive", "coding_assistant", "sre", "secops", "data_architect"];
+
+/// Names of the personas among them.
+pub const PERSONAS: [&str; 4] = ["coding_assistant", "sre", "secops", "data_architect"];
+
+/// The text of a built-in.
+#[must_use]
+pub fn text(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "strict" => include_str!("../../../policies/strict.yaml"),
+        "standard" => include_str!("../../../policies/standard.yaml"),
+        "permissive" => include_str!("../../../policies/permissive.yaml"),
+        "coding_assistant" => include_str!("../../../personas/coding_assistant.yaml"),
+        "sre" => include_str!("../../../personas/sre.yaml"),
+        "secops" => include_str!("../../../personas/secops.yaml"),
+        "data_architect" => include_str!("../../../personas/data_architect.yaml"),
+        _ => return None,
+    })
+}
+
+/// A built-in as a source; its name starts with `builtin:`, which no file's name does.
+pub(crate) fn source(name: &str) -> Option<Source> {
+    text(name).map(|text| Source::new(format!("builtin:{name}"), text))
+}

@@ -1,0 +1,122 @@
+//! Actions in words, as tests beside a policy and `bartizan policy explain` write them.
+
+use bartizan_model::Deed;
+use serde_json::Value;
+
+use crate::context::Context;
+use crate::place::{did_you_mean, quoted};
+
+/// Why a text is no action.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CaseError(String);
+
+const KINDS: [&str; 8] = ["file.read", "file.write", "exec", "connect", "dns", "http", "tool", "secret"];
+const EXAMPLES: &str = "`file.read ~/notes.txt`, `file.write ./x`, `exec git push origin`, `connect example.com:443`, \
+    `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`";
+
+/// Reads an action in words.
+///
+/// # Errors
+/// What is wrong with it, with examples.
+pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
+    let (kind, rest) = text.trim().split_once(char::is_whitespace).unwrap_or((text.trim(), ""));
+    let rest = rest.trim();
+    let needs = |what: &str| CaseError(format!("{}: `{kind}` needs {what}", quoted(text)));
+    Ok(match kind {
+        "file.read" => Deed::FileRead {
+            path: file_path(rest, context).ok_or_else(|| needs("a path starting with `/`, `~/` or `./`"))?,
+        },
+        "file.write" => {
+            let path = file_path(rest, context).ok_or_else(|| needs("a path starting with `/`, `~/` or `./`"))?;
+            Deed::FileWrite { path, operation: None }
+        }
+        "exec" | "exec.run" => {
+            let args: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+            let program = args.first().ok_or_else(|| needs("a program, then its arguments"))?.clone();
+            Deed::ExecRun { program, args, cwd: None }
+        }
+        "connect" | "net.connect" => {
+            let (host, port) = rest.rsplit_once(':').ok_or_else(|| needs("`host:port`"))?;
+            let port = port.parse().map_err(|_| needs("`host:port`"))?;
+            Deed::NetConnect { host: unbracketed(host).to_owned(), port }
+        }
+        "dns" | "dns.query" => {
+            let mut words = rest.split_whitespace();
+            let name = words.next().ok_or_else(|| needs("a name, and perhaps a record type"))?;
+            Deed::DnsQuery { name: name.to_owned(), record_type: words.next().unwrap_or("A").to_owned() }
+        }
+        "http" | "http.request" => {
+            request(rest).ok_or_else(|| needs("a method and a URL, as in `http GET https://example.com/x`"))?
+        }
+        "tool" | "tool.call" => {
+            let (server, name) = rest.split_once('/').ok_or_else(|| needs("`server/name`"))?;
+            Deed::ToolCall { server: server.to_owned(), name: name.to_owned(), arguments: Value::Null }
+        }
+        "secret" | "secret.use" if !rest.is_empty() => Deed::SecretUse { name: rest.to_owned(), destination: None },
+        "secret" | "secret.use" => return Err(needs("a name")),
+        kind => {
+            let hint = did_you_mean(kind, KINDS);
+            return Err(CaseError(format!("{} is no action{hint}; write one such as {EXAMPLES}", quoted(text))));
+        }
+    })
+}
+
+/// Whether the text can be read, whatever home and workspace are.
+pub(crate) fn check_syntax(text: &str) -> Result<(), CaseError> {
+    let root = std::path::Path::new("/");
+    let context = Context::new(root, root).map_err(|error| CaseError(error.to_string()))?;
+    parse_case(text, &context).map(|_| ())
+}
+
+fn file_path(text: &str, context: &Context) -> Option<String> {
+    let joined = |base: &[u8], rest: &str| format!("{}/{rest}", String::from_utf8_lossy(base));
+    let whole = match text {
+        "~" => joined(context.home(), ""),
+        "." => joined(context.workspace(), ""),
+        text => match (text.strip_prefix("~/"), text.strip_prefix("./")) {
+            (Some(rest), _) => joined(context.home(), rest),
+            (_, Some(rest)) => joined(context.workspace(), rest),
+            _ => text.to_owned(),
+        },
+    };
+    let canonical = crate::path::canonical(whole.as_bytes())?;
+    String::from_utf8(canonical.into_owned()).ok()
+}
+
+fn request(text: &str) -> Option<Deed> {
+    let (method, url) = text.split_once(char::is_whitespace)?;
+    let (scheme, rest) = url.trim().split_once("://")?;
+    let default_port = match scheme {
+        "http" => 80,
+        "https" => 443,
+        _ => return None,
+    };
+    let (authority, target) = match rest.find('/') {
+        Some(at) => rest.split_at(at),
+        None => (rest, "/"),
+    };
+    let (path, query) = match target.split_once('?') {
+        Some((path, query)) => (path, Some(query.to_owned())),
+        None => (target, None),
+    };
+    let (host, port) = match authority.rsplit_once(':').filter(|(_, port)| !port.ends_with(']')) {
+        Some((host, port)) => (host, port.parse().ok()?),
+        None => (authority, default_port),
+    };
+    if host.is_empty() || host.contains('@') {
+        return None;
+    }
+    Some(Deed::HttpRequest {
+        method: method.to_owned(),
+        scheme: scheme.to_owned(),
+        host: unbracketed(host).to_owned(),
+        port,
+        path: path.to_owned(),
+        query,
+    })
+}
+
+fn unbracketed(host: &str) -> &str {
+    host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host)
+}

@@ -1,0 +1,165 @@
+//! A decision while it is still cheap: borrowed, without text. [`Decision::to_verdict`] puts it into words.
+
+use bartizan_model::{ActionKind, Deed, Digest, Effect, Obligation, Risk, RuleRef, Verdict};
+
+use crate::address::Special;
+use crate::net::Duties;
+use crate::place::Place;
+use crate::rule::RuleInfo;
+
+/// What one policy says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Ruling<'a> {
+    pub(crate) effect: Effect,
+    pub(crate) cause: Cause<'a>,
+    pub(crate) duties: Duties,
+}
+
+/// Why it says so.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Cause<'a> {
+    Rule(&'a RuleInfo),
+    /// The rule lets read, and writing was asked for.
+    ReadOnly(&'a RuleInfo),
+    /// The request is outside the rule's `http` list.
+    Outside(&'a RuleInfo),
+    Default {
+        section: &'static str,
+        place: Option<&'a Place>,
+    },
+    Special(Special),
+    RecordType,
+    /// The deed itself makes no sense; the guard's name says which part.
+    Malformed(&'static str),
+}
+
+impl<'a> Ruling<'a> {
+    pub(crate) fn new(effect: Effect, cause: Cause<'a>) -> Self {
+        Self { effect, cause, duties: Duties::default() }
+    }
+
+    pub(crate) fn malformed(guard: &'static str) -> Self {
+        Self::new(Effect::Deny, Cause::Malformed(guard))
+    }
+}
+
+/// A decision over one deed, borrowed from the policy that made it.
+#[derive(Debug, Clone, Copy)]
+pub struct Decision<'a> {
+    pub(crate) ruling: Ruling<'a>,
+    risk: Risk,
+    policy: Digest,
+}
+
+impl<'a> Decision<'a> {
+    pub(crate) fn new(deed: &Deed, ruling: Ruling<'a>, policy: Digest) -> Self {
+        Self { risk: risk(deed.kind(), &ruling), ruling, policy }
+    }
+
+    /// The answer.
+    #[must_use]
+    pub fn effect(&self) -> Effect {
+        self.ruling.effect
+    }
+
+    /// How much harm the deed could do.
+    #[must_use]
+    pub fn risk(&self) -> Risk {
+        self.risk
+    }
+
+    /// What must hold while it is carried out.
+    #[must_use]
+    pub fn duties(&self) -> Duties {
+        self.ruling.duties
+    }
+
+    /// The dotted place of what decided, e.g. `net.allow[2]`, `net.default`, `egress.link_local`.
+    #[must_use]
+    pub fn rule(&self) -> RuleRef {
+        self.ruling.cause.reference()
+    }
+
+    /// The whole verdict, in words.
+    #[must_use]
+    pub fn to_verdict(&self) -> Verdict {
+        let Duties { inspect_http, dial, allow_private } = self.ruling.duties;
+        let mut obligations = Vec::new();
+        if inspect_http {
+            obligations.push(Obligation::InspectHttp);
+        }
+        obligations.extend(dial.map(|address| Obligation::DialAddress { address }));
+        if allow_private {
+            obligations.push(Obligation::AllowPrivate);
+        }
+        Verdict {
+            effect: self.ruling.effect,
+            risk: self.risk,
+            rule: self.rule(),
+            reason: self.ruling.cause.reason(self.ruling.effect),
+            findings: Vec::new(),
+            obligations,
+            policy: self.policy,
+        }
+    }
+}
+
+impl Cause<'_> {
+    pub(crate) fn reference(&self) -> RuleRef {
+        let guard = |name: &str| RuleRef { rule: name.to_owned(), text: None, source: None };
+        match self {
+            Self::Rule(rule) | Self::ReadOnly(rule) => rule.reference(),
+            Self::Outside(rule) => {
+                let mut reference = rule.reference();
+                reference.rule.push_str(".http");
+                reference
+            }
+            Self::Default { section, place } => {
+                RuleRef { rule: format!("{section}.default"), text: None, source: place.map(Place::short) }
+            }
+            Self::Special(special) => guard(special.rule()),
+            Self::RecordType => guard("dns.record_type"),
+            Self::Malformed(name) => guard(name),
+        }
+    }
+
+    fn reason(&self, effect: Effect) -> String {
+        let verb = match effect {
+            Effect::Allow => "allows it",
+            Effect::Ask => "wants a person to decide",
+            Effect::Deny => "denies it",
+        };
+        match self {
+            Self::Rule(rule) => format!("the rule `{}` {verb}", rule.text),
+            Self::ReadOnly(rule) => format!("`{}` may be read, not written", rule.text),
+            Self::Outside(rule) => format!("`{}` allows only the requests it lists", rule.text),
+            Self::Default { section, .. } => format!("no rule in `{section}` matches, and its default {verb}"),
+            Self::Special(special) => {
+                format!("the destination is {}, and no rule names it", special.describe())
+            }
+            Self::RecordType => "only A, AAAA, HTTPS and SVCB records are answered".into(),
+            Self::Malformed("files.path") => "the path is not absolute, too long or holds a NUL".into(),
+            Self::Malformed("dns.name" | "net.host") => "the host is no valid name or address".into(),
+            Self::Malformed(_) => "this kind of action is not known to the policy".into(),
+        }
+    }
+}
+
+/// A first table: what a deed of this kind can do, a step more when policy holds it back.
+fn risk(kind: ActionKind, ruling: &Ruling<'_>) -> Risk {
+    match ruling.cause {
+        Cause::Special(Special::Metadata) => return Risk::Critical,
+        Cause::Rule(rule) if rule.place.is_none() => return Risk::Critical,
+        _ => {}
+    }
+    let allowed = match kind {
+        ActionKind::FileRead | ActionKind::DnsQuery => Risk::Low,
+        ActionKind::SecretUse => Risk::High,
+        _ => Risk::Medium,
+    };
+    match (ruling.effect, allowed) {
+        (Effect::Allow, risk) => risk,
+        (_, Risk::Low) => Risk::Medium,
+        (_, _) => Risk::High,
+    }
+}

@@ -1,0 +1,181 @@
+//! From sources to one effective policy: follows `extends`, finds built-ins, refuses cycles.
+
+use std::sync::Arc;
+
+use crate::builtin;
+use crate::decode::decode;
+use crate::language::PolicyFile;
+use crate::merge::merge;
+use crate::place::{At, PolicyErrors, did_you_mean, quoted};
+
+/// Most files one policy may be made of; bounds what a web of `extends` costs.
+const SOURCES_MAX: usize = 64;
+/// Deepest chain of `extends`.
+const CHAIN_MAX: usize = 16;
+
+/// A policy text and what it is called in messages. The name identifies it: two sources of one name are the
+/// same source, so give files their resolved path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Source {
+    /// Its name.
+    pub name: String,
+    /// Its bytes, as they are.
+    pub bytes: Vec<u8>,
+}
+
+impl Source {
+    /// A source of this name.
+    #[must_use]
+    pub fn new(name: impl Into<String>, bytes: impl Into<Vec<u8>>) -> Self {
+        Self { name: name.into(), bytes: bytes.into() }
+    }
+}
+
+/// Finds what `extends` refers to, beyond the built-ins. This crate reads no files itself.
+pub trait Loader {
+    /// The file `reference` means when it stands in the source named `from`.
+    ///
+    /// # Errors
+    /// Why there is none, in words that end with what to do.
+    fn file(&self, reference: &str, from: &str) -> Result<Source, String>;
+
+    /// A ruleset or persona of the user's own by its name, where it isn't built in.
+    fn named(&self, name: &str) -> Option<Source> {
+        let _ = name;
+        None
+    }
+}
+
+/// Finds nothing: for text that may only extend built-ins.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct BuiltinsOnly;
+
+impl Loader for BuiltinsOnly {
+    fn file(&self, reference: &str, _: &str) -> Result<Source, String> {
+        Err(format!("{} can't be read here; only built-ins can be extended", quoted(reference)))
+    }
+}
+
+/// An effective policy: one file joined with all it extends, every part remembering where it was written.
+/// Immutable; compile it with [`crate::PolicySet::new`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct Policy {
+    file: PolicyFile,
+    sources: Vec<String>,
+}
+
+impl Policy {
+    /// Reads a policy and everything it extends.
+    ///
+    /// # Errors
+    /// Everything wrong in any of the sources.
+    pub fn load(source: &Source, loader: &dyn Loader) -> Result<Self, PolicyErrors> {
+        let mut walk = Walk { loader, chain: Vec::new(), sources: Vec::new(), loads: 0 };
+        let file = walk.read(source)?;
+        Ok(Self { file, sources: walk.sources })
+    }
+
+    /// A built-in ruleset or persona.
+    #[must_use]
+    pub fn builtin(name: &str) -> Option<Self> {
+        Self::load(&builtin::source(name)?, &BuiltinsOnly).ok()
+    }
+
+    /// The effective policy as the language's types; serialises as YAML or JSON a person can read.
+    #[must_use]
+    pub fn file(&self) -> &PolicyFile {
+        &self.file
+    }
+
+    /// The names of the sources it was made from, first read first.
+    #[must_use]
+    pub fn sources(&self) -> &[String] {
+        &self.sources
+    }
+
+    /// Its name, where it has one.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        self.file.name.as_ref().map(|name| name.value.as_str())
+    }
+}
+
+/// Reads one policy text without following `extends`. For fuzzing and editors; never panics.
+///
+/// # Errors
+/// Everything wrong with it.
+pub fn parse(bytes: &[u8]) -> Result<PolicyFile, PolicyErrors> {
+    decode(bytes, &Arc::from("policy"))
+}
+
+struct Walk<'a> {
+    loader: &'a dyn Loader,
+    chain: Vec<String>,
+    sources: Vec<String>,
+    loads: usize,
+}
+
+impl Walk<'_> {
+    fn read(&mut self, source: &Source) -> Result<PolicyFile, PolicyErrors> {
+        let name: Arc<str> = Arc::from(source.name.as_str());
+        let mut file = decode(&source.bytes, &name)?;
+        if !self.sources.contains(&source.name) {
+            self.sources.push(source.name.clone());
+        }
+        self.chain.push(source.name.clone());
+        let mut errors = crate::place::Errors::default();
+        let mut base: Option<PolicyFile> = None;
+        for reference in std::mem::take(&mut file.extends) {
+            match self.follow(&reference, &source.name) {
+                Ok(parent) => {
+                    base = Some(match base {
+                        Some(base) => merge(base, parent),
+                        None => parent,
+                    });
+                }
+                Err(problems) => errors.append(problems),
+            }
+        }
+        self.chain.pop();
+        errors.finish(())?;
+        Ok(match base {
+            Some(base) => merge(base, file),
+            None => file,
+        })
+    }
+
+    fn follow(&mut self, reference: &At<String>, from: &str) -> Result<PolicyFile, PolicyErrors> {
+        let at = |problem: String| PolicyErrors::one(reference.place.clone(), problem);
+        let source = self.find(reference, from).map_err(at)?;
+        if let Some(start) = self.chain.iter().position(|name| *name == source.name) {
+            let mut circle: Vec<&str> = self.chain.iter().skip(start).map(String::as_str).collect();
+            circle.push(&source.name);
+            return Err(at(format!("`extends` goes in a circle: {}", circle.join(" → "))));
+        }
+        self.loads += 1;
+        if self.chain.len() >= CHAIN_MAX || self.loads > SOURCES_MAX {
+            return Err(at(format!("`extends` reaches too far: at most {CHAIN_MAX} deep and {SOURCES_MAX} in all")));
+        }
+        self.read(&source)
+    }
+
+    fn find(&self, reference: &At<String>, from: &str) -> Result<Source, String> {
+        let name = reference.value.as_str();
+        if is_file(name) {
+            return self.loader.file(name, from);
+        }
+        builtin::source(name).or_else(|| self.loader.named(name)).ok_or_else(|| {
+            let hint = did_you_mean(name, builtin::NAMES.iter().copied());
+            let hint = if hint.is_empty() {
+                format!("; built in are {}; a file is written with a slash: `./{name}.yaml`", builtin::NAMES.join(", "))
+            } else {
+                hint
+            };
+            format!("there is no ruleset or persona {}{hint}", quoted(name))
+        })
+    }
+}
+
+fn is_file(reference: &str) -> bool {
+    reference.contains('/') || [".yaml", ".yml"].iter().any(|end| reference.ends_with(end))
+}

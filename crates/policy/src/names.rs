@@ -1,0 +1,70 @@
+//! Sections `tools` and `secrets`: rules over names.
+
+use bartizan_model::Effect;
+
+use crate::language::{Secrets, Tools};
+use crate::pattern::{Wildcard, rank};
+use crate::place::At;
+use crate::rule::{Best, RuleInfo, id};
+
+/// A compiled section over pairs of names; secrets leave the first empty.
+#[derive(Debug)]
+pub(crate) struct Names {
+    pub(crate) rules: Vec<RuleInfo>,
+    patterns: Vec<(Wildcard, Wildcard)>,
+    pub(crate) default: Effect,
+}
+
+impl Names {
+    pub(crate) fn tools(tools: &Tools, default: Effect) -> Self {
+        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        for (effect, list) in [(Effect::Allow, &tools.allow), (Effect::Ask, &tools.ask), (Effect::Deny, &tools.deny)] {
+            for (index, rule) in list.iter().flatten().enumerate() {
+                let text =
+                    At { value: format!("{}/{}", rule.value.server, rule.value.name), place: rule.place.clone() };
+                compiled.push("tools", effect, index, &text, &rule.value.server, &rule.value.name);
+            }
+        }
+        compiled
+    }
+
+    pub(crate) fn secrets(secrets: &Secrets, default: Effect) -> Self {
+        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        let lists = [(Effect::Allow, &secrets.allow), (Effect::Ask, &secrets.ask), (Effect::Deny, &secrets.deny)];
+        for (effect, list) in lists {
+            for (index, name) in list.iter().flatten().enumerate() {
+                compiled.push("secrets", effect, index, name, "", &name.value);
+            }
+        }
+        compiled
+    }
+
+    fn push(&mut self, section: &str, effect: Effect, index: usize, text: &At<String>, first: &str, second: &str) {
+        let pair = (Wildcard::new(first), Wildcard::new(second));
+        let open = usize::from(!pair.0.is_literal()) + usize::from(!pair.1.is_literal());
+        let rank = rank(pair.0.literal_bytes() + pair.1.literal_bytes(), open);
+        let rule = format!("{section}.{}[{index}]", effect.as_str());
+        self.rules.push(RuleInfo::new(rule, &text.value, &text.place, effect, rank));
+        self.patterns.push(pair);
+    }
+
+    /// Tells every rule that matches.
+    pub(crate) fn visit(&self, first: &str, second: &str, mut found: impl FnMut(u32)) {
+        for (index, (wanted_first, wanted_second)) in self.patterns.iter().enumerate() {
+            if wanted_first.matches(first.as_bytes(), false) && wanted_second.matches(second.as_bytes(), false) {
+                found(id(index));
+            }
+        }
+    }
+
+    /// The winner, if a rule matches.
+    pub(crate) fn decide(&self, first: &str, second: &str) -> Option<(Effect, u32)> {
+        let mut best = Best::default();
+        self.visit(first, second, |number| {
+            if let Some(rule) = self.rules.get(number as usize) {
+                best.offer(rule.effect, rule.rank, number);
+            }
+        });
+        best.winner()
+    }
+}

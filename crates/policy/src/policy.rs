@@ -1,0 +1,203 @@
+//! One policy compiled: every section as matchers, ready to decide.
+
+use std::borrow::Cow;
+
+use bartizan_model::{Deed, Effect};
+
+use crate::context::Context;
+use crate::decision::{Cause, Ruling};
+use crate::exec::Commands;
+use crate::files::{FileFound, Paths};
+use crate::host::Host;
+use crate::language::PolicyFile;
+use crate::names::Names;
+use crate::net::{Destinations, Duties, Found, Wish};
+use crate::path;
+use crate::place::{At, Place};
+use crate::rule::RuleInfo;
+
+/// Whose policy it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// The user's: what it doesn't allow is denied.
+    User,
+    /// A project's: what it doesn't speak of is left to the user's.
+    Project,
+}
+
+/// A section with where its default was written.
+#[derive(Debug)]
+pub(crate) struct Section<T> {
+    pub(crate) rules: T,
+    pub(crate) default_place: Option<Place>,
+}
+
+/// The compiled sections. In a project's policy those it doesn't mention are absent.
+#[derive(Debug)]
+pub(crate) struct Compiled {
+    pub(crate) files: Option<Section<Paths>>,
+    pub(crate) exec: Option<Section<Commands>>,
+    pub(crate) net: Option<Section<Destinations>>,
+    pub(crate) tools: Option<Section<Names>>,
+    pub(crate) secrets: Option<Section<Names>>,
+}
+
+impl Compiled {
+    pub(crate) fn new(file: &PolicyFile, role: Role, context: &Context) -> Self {
+        // Every section of a user's policy has a default, also those it leaves out.
+        fn present<T: Clone + Default>(section: Option<&T>, role: Role) -> Option<Cow<'_, T>> {
+            match (section, role) {
+                (Some(section), _) => Some(Cow::Borrowed(section)),
+                (None, Role::User) => Some(Cow::Owned(T::default())),
+                (None, Role::Project) => None,
+            }
+        }
+        let place = |default: &Option<At<Effect>>| default.as_ref().map(|default| default.place.clone());
+        let default = |explicit: &Option<At<Effect>>, grants: bool| match (explicit, role) {
+            (Some(default), _) => default.value,
+            (None, Role::User) => Effect::Deny,
+            // A project that lists what may be done means only that; one that lists what may not means just that.
+            (None, Role::Project) => {
+                if grants {
+                    Effect::Deny
+                } else {
+                    Effect::Allow
+                }
+            }
+        };
+        Self {
+            files: present(file.files.as_ref(), role).map(|section| Section {
+                rules: Paths::compile(&section, role, context),
+                default_place: place(&section.default),
+            }),
+            exec: present(file.exec.as_ref(), role).map(|section| Section {
+                rules: Commands::compile(&section, default(&section.default, section.allow.is_some())),
+                default_place: place(&section.default),
+            }),
+            net: present(file.net.as_ref(), role).map(|section| Section {
+                rules: Destinations::compile(
+                    &section,
+                    default(&section.default, section.allow.is_some()),
+                    role == Role::User,
+                ),
+                default_place: place(&section.default),
+            }),
+            tools: present(file.tools.as_ref(), role).map(|section| Section {
+                rules: Names::tools(&section, default(&section.default, section.allow.is_some())),
+                default_place: place(&section.default),
+            }),
+            secrets: present(file.secrets.as_ref(), role).map(|section| Section {
+                rules: Names::secrets(&section, default(&section.default, section.allow.is_some())),
+                default_place: place(&section.default),
+            }),
+        }
+    }
+
+    /// Decides; `None` when this policy has nothing to say about such deeds.
+    pub(crate) fn decide(&self, deed: &Deed) -> Option<Ruling<'_>> {
+        match deed {
+            Deed::FileRead { path } => {
+                let section = self.files.as_ref()?;
+                let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
+                Some(section.file(section.rules.decide_read(&path)))
+            }
+            Deed::FileWrite { path, .. } => {
+                let section = self.files.as_ref()?;
+                let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
+                Some(section.file(section.rules.decide_write(&path)))
+            }
+            Deed::ExecRun { program, args, .. } => {
+                let section = self.exec.as_ref()?;
+                let found = section.rules.decide(program, args);
+                Some(section.ruling("exec", &section.rules.rules, found, section.rules.default))
+            }
+            Deed::NetConnect { host, port } => {
+                let section = self.net.as_ref()?;
+                let Some(host) = Host::canonical(host) else { return Some(Ruling::malformed("net.host")) };
+                Some(section.net(section.rules.decide(&host, *port, Wish::Connect)))
+            }
+            Deed::HttpRequest { method, host, port, path, .. } => {
+                let section = self.net.as_ref()?;
+                let Some(host) = Host::canonical(host) else { return Some(Ruling::malformed("net.host")) };
+                Some(section.net(section.rules.decide(&host, *port, Wish::Request { method, path })))
+            }
+            Deed::DnsQuery { name, record_type } => {
+                let section = self.net.as_ref()?;
+                let Some(host @ Host::Name(_)) = Host::canonical(name) else {
+                    return Some(Ruling::malformed("dns.name"));
+                };
+                let mut ruling = section.net((section.rules.decide_name(&host, record_type), Duties::default()));
+                if ruling.effect == Effect::Ask {
+                    // The person is asked when a connection is made; until then nothing leaves.
+                    ruling.effect = Effect::Allow;
+                }
+                Some(ruling)
+            }
+            Deed::ToolCall { server, name, .. } => {
+                let section = self.tools.as_ref()?;
+                let found = section.rules.decide(server, name);
+                Some(section.ruling("tools", &section.rules.rules, found, section.rules.default))
+            }
+            Deed::SecretUse { name, .. } => {
+                let section = self.secrets.as_ref()?;
+                let found = section.rules.decide("", name);
+                Some(section.ruling("secrets", &section.rules.rules, found, section.rules.default))
+            }
+            _ => Some(Ruling::malformed("policy.unknown_kind")),
+        }
+    }
+}
+
+impl<T> Section<T> {
+    fn ruling<'a>(
+        &'a self,
+        section: &'static str,
+        rules: &'a [RuleInfo],
+        found: Option<(Effect, u32)>,
+        default: Effect,
+    ) -> Ruling<'a> {
+        match found.and_then(|(effect, number)| Some((effect, rules.get(number as usize)?))) {
+            Some((effect, rule)) => Ruling::new(effect, Cause::Rule(rule)),
+            None => self.default(section, default),
+        }
+    }
+
+    fn default(&self, section: &'static str, effect: Effect) -> Ruling<'_> {
+        Ruling::new(effect, Cause::Default { section, place: self.default_place.as_ref() })
+    }
+}
+
+impl Section<Paths> {
+    fn file(&self, found: FileFound) -> Ruling<'_> {
+        let rule = |number: u32| self.rules.rules.get(number as usize);
+        match found {
+            FileFound::Rule(effect, number) => match rule(number) {
+                Some(rule) => Ruling::new(effect, Cause::Rule(rule)),
+                None => self.default("files", Effect::Deny),
+            },
+            FileFound::ReadOnly(number) => match rule(number) {
+                Some(rule) => Ruling::new(Effect::Deny, Cause::ReadOnly(rule)),
+                None => self.default("files", Effect::Deny),
+            },
+            FileFound::Default(effect) => self.default("files", effect),
+        }
+    }
+}
+
+impl Section<Destinations> {
+    fn net(&self, (found, duties): (Found, Duties)) -> Ruling<'_> {
+        let rule = |number: u32| self.rules.rules.get(number as usize);
+        let ruling = match found {
+            Found::Rule(effect, number) => rule(number).map(|rule| Ruling::new(effect, Cause::Rule(rule))),
+            Found::Outside(number) => rule(number).map(|rule| Ruling::new(Effect::Deny, Cause::Outside(rule))),
+            Found::Special(special) => Some(Ruling::new(Effect::Deny, Cause::Special(special))),
+            Found::RecordType => Some(Ruling::new(Effect::Deny, Cause::RecordType)),
+            Found::Default => None,
+        };
+        let mut ruling = ruling.unwrap_or_else(|| self.default("net", self.rules.default));
+        if ruling.effect != Effect::Deny {
+            ruling.duties = duties;
+        }
+        ruling
+    }
+}
