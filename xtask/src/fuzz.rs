@@ -35,21 +35,32 @@ pub(crate) fn smoke() -> Result<()> {
     if targets.is_empty() {
         bail!("`fuzz/fuzz_targets` holds no target");
     }
-    let fuzz = workspace::root().join("fuzz");
-    let output = fuzz.join("target");
+    let root = workspace::root();
+    // The same versions as the house: cargo keeps what the lock file names and adds the fuzzing engine.
+    std::fs::copy(root.join("Cargo.lock"), root.join("fuzz/Cargo.lock"))
+        .context("failed to copy `Cargo.lock` to `fuzz`")?;
+    let host = host()?;
+    // Naming the target keeps the flags away from build scripts and macros, so that those are shared with the
+    // other builds in the same folder.
     shell::run(
         shell::cargo()
-            .args(["build", "--quiet", "--locked", "--bins", "--manifest-path"])
-            .arg(fuzz.join("Cargo.toml"))
+            .args(["build", "--quiet", "--bins", "--target", &host, "--manifest-path"])
+            .arg(root.join("fuzz/Cargo.toml"))
             .arg("--target-dir")
-            .arg(&output)
-            .env("RUSTFLAGS", COVERAGE_FLAGS)
-            .env_remove("CARGO_TARGET_DIR"),
+            .arg(workspace::target())
+            .env("RUSTFLAGS", COVERAGE_FLAGS),
     )?;
     for target in targets {
-        run_target(&target, output.join("debug").join(&target))?;
+        run_target(&target, workspace::target().join(&host).join("debug").join(&target))?;
     }
     Ok(())
+}
+
+/// The compiler's own target.
+fn host() -> Result<String> {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let version = shell::capture(shell::command(rustc).arg("-vV"))?;
+    version.lines().find_map(|line| line.strip_prefix("host: ")).map(str::to_owned).context("`rustc -vV` names no host")
 }
 
 fn run_target(target: &str, binary: PathBuf) -> Result<()> {

@@ -111,7 +111,7 @@ const NEEDS: &[Need] = &[
         name: "static busybox",
         why: "a static program that ignores proxy variables, inside the box",
         purpose: Purpose::TEST,
-        present: || on_path("busybox").is_some_and(|path| is_static(&path)),
+        present: || tool("busybox").is_some_and(|path| is_static(&path)),
         packages: &["busybox-static"],
     },
     Need {
@@ -289,7 +289,7 @@ pub(crate) fn install_cargo_deny() -> Result<()> {
 
 /// cargo-deny, if it is installed anywhere.
 pub(crate) fn cargo_deny() -> Option<PathBuf> {
-    on_path("cargo-deny")
+    tool("cargo-deny")
 }
 
 /// The search path for steps and tests: tools that setup put into the target directory come first.
@@ -311,7 +311,8 @@ fn tools() -> PathBuf {
     tools_root().join("bin")
 }
 
-fn on_path(name: &str) -> Option<PathBuf> {
+/// A program's place: setup's own folder first, then the search path.
+pub(crate) fn tool(name: &str) -> Option<PathBuf> {
     let own = tools().join(name);
     if shell::is_executable(&own) {
         return Some(own);
@@ -320,7 +321,7 @@ fn on_path(name: &str) -> Option<PathBuf> {
 }
 
 fn has(name: &str) -> bool {
-    on_path(name).is_some()
+    tool(name).is_some()
 }
 
 fn unattended() -> bool {
@@ -330,14 +331,14 @@ fn unattended() -> bool {
 /// A python that can make a virtual environment. The system's comes first: tests that run as another user
 /// can't enter a version manager's folder in somebody's home.
 fn python() -> Option<PathBuf> {
-    [Some(PathBuf::from("/usr/bin/python3")), on_path("python3")]
+    [Some(PathBuf::from("/usr/bin/python3")), tool("python3")]
         .into_iter()
         .flatten()
         .find(|python| shell::succeeds(shell::command(python).args(["-c", "import venv, ensurepip"])))
 }
 
 fn node_has_fetch() -> bool {
-    on_path("node").is_some_and(|node| {
+    tool("node").is_some_and(|node| {
         shell::succeeds(shell::command(node).args(["-e", "process.exit(typeof fetch === 'function' ? 0 : 1)"]))
     })
 }

@@ -1,0 +1,15 @@
+//! Actions as JSON lines: what is understood has one canonical form, and reads back as itself.
+#![no_main]
+
+use bartizan_api::check::CheckRequest;
+use bartizan_model::{Deed, canonical};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    let Ok(request) = CheckRequest::parse(bytes) else { return };
+    let _ = request.deed.target();
+    let canonical_bytes = canonical::bytes(&request.deed).expect("what was parsed can be written");
+    let again: Deed = serde_json::from_slice(&canonical_bytes).expect("what was written can be parsed");
+    assert_eq!(again, request.deed);
+    assert_eq!(canonical::bytes(&again).expect("written once already"), canonical_bytes);
+});
