@@ -7,6 +7,10 @@ use std::fmt::Write as _;
 ///
 /// The result is one line that moves no cursor, changes no colour and reads in the order it is stored.
 pub fn printable(text: &str) -> Cow<'_, str> {
+    // Nearly all text is plain ASCII, and this loop is vectorised.
+    if text.bytes().all(|byte| matches!(byte, b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let Some(first) = text.find(is_deceptive) else { return Cow::Borrowed(text) };
     let (clean, rest) = text.split_at(first);
     let mut shown = String::with_capacity(text.len() + 16);
