@@ -63,6 +63,7 @@ pub(crate) struct Place {
 pub(crate) struct Said {
     pub(crate) report: ExitReport,
     pub(crate) out: String,
+    #[allow(dead_code, reason = "shown when a test fails")]
     pub(crate) err: String,
 }
 

@@ -7,7 +7,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use bartizan_jail::channel;
 use bartizan_jail::{FromInit, JailPlan, Layer, LayerState, LayerStatus, ToInit};
-use rustix::event::{PollFd, PollFlags, poll};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, set_parent_process_death_signal, wait};
@@ -17,6 +17,7 @@ use rustix::thread::{UnshareFlags, set_thread_groups, set_thread_res_gid, set_th
 use crate::command::{self, Report, Stdio};
 use crate::confine::{self, enforced};
 use crate::fault::{At, Fault};
+use crate::warden::Warden;
 use crate::{mounts, sockets, sys};
 
 /// What the first process is born with.
@@ -159,56 +160,95 @@ fn serve(plan: &JailPlan, socket: &OwnedFd, link: &OwnedFd, stdio: Stdio, child_
             None => sys::exit(1),
         }
     }
+    let mut warden = Warden::new(plan).at(Layer::Warden, "prepare the warden")?;
     let (main, reports) = command::start(plan, stdio)?;
     let mut reports = Some(reports);
     loop {
-        let mut polled = vec![
-            PollFd::new(child_signal, PollFlags::IN),
-            PollFd::new(socket, PollFlags::IN),
-            // Nothing comes here any more: only its end is awaited.
-            PollFd::new(link, PollFlags::empty()),
-        ];
-        polled.extend(reports.as_ref().map(|reports| PollFd::new(reports, PollFlags::IN)));
-        match poll(&mut polled, None) {
-            Ok(_) | Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno).at(Layer::Helper, "wait for events"),
-        }
-        let ready: Vec<bool> = polled.iter().map(|one| !one.revents().is_empty()).collect();
-        drop(polled);
-        let is_ready = |index: usize| ready.get(index).copied().unwrap_or(false);
-        if is_ready(2) {
+        let ready = await_event(child_signal, socket, link, reports.as_ref(), &warden)?;
+        if ready.janitor_gone {
             sys::exit(1);
         }
-        if is_ready(3)
+        if ready.report
             && let Some(open) = reports.take()
         {
-            reports = hear(&open, socket, main)?.then_some(open);
+            reports = hear(&open, socket, main, &mut warden)?.then_some(open);
         }
-        if is_ready(1) {
+        if ready.held && !warden.take(socket).at(Layer::Warden, "take a held call")? {
+            return Err(Errno::BADF).at(Layer::Warden, "take a held call");
+        }
+        if ready.message {
             match channel::receive::<ToInit>(socket) {
                 Ok(Some((ToInit::Signal(number), _))) => forward(number, main),
-                Ok(Some(_)) | Err(Errno::BADMSG) => {}
+                Ok(Some((ToInit::Answer { id, allow }, _))) => {
+                    warden.answered(id, allow, socket).at(Layer::Warden, "answer a held call")?;
+                }
+                Ok(Some((ToInit::Proceed, _))) | Err(Errno::BADMSG) => {}
                 // Bartizan's process is gone: so is the box.
                 Ok(None) | Err(_) => sys::exit(1),
             }
         }
-        if is_ready(0)
+        warden.look_after(socket).at(Layer::Warden, "look after held calls")?;
+        if ready.child
             && let Some(end) = reap(child_signal, main)
         {
             // A start that failed was reported before the child ended.
             if let Some(open) = reports.take() {
-                hear(&open, socket, main)?;
+                while hear(&open, socket, main, &mut warden)? {}
             }
             return channel::send(socket, &end, &[]).at(Layer::Helper, "report the end");
         }
     }
 }
 
+#[derive(Default)]
+struct Ready {
+    child: bool,
+    message: bool,
+    janitor_gone: bool,
+    report: bool,
+    held: bool,
+}
+
+fn await_event(
+    child_signal: &OwnedFd,
+    socket: &OwnedFd,
+    link: &OwnedFd,
+    reports: Option<&OwnedFd>,
+    warden: &Warden,
+) -> Result<Ready, Fault> {
+    let mut ready = Ready::default();
+    let mut places: Vec<(PollFd<'_>, &mut bool)> = vec![
+        (PollFd::new(child_signal, PollFlags::IN), &mut ready.child),
+        (PollFd::new(socket, PollFlags::IN), &mut ready.message),
+        // Nothing comes here any more: only its end is awaited.
+        (PollFd::new(link, PollFlags::empty()), &mut ready.janitor_gone),
+    ];
+    places.extend(reports.map(|reports| (PollFd::new(reports, PollFlags::IN), &mut ready.report)));
+    places.extend(warden.descriptor().map(|held| (PollFd::new(held, PollFlags::IN), &mut ready.held)));
+    let mut polled: Vec<_> = places.iter().map(|(one, _)| one.clone()).collect();
+    let timeout = warden.timeout().map(|timeout| Timespec {
+        tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: timeout.subsec_nanos().into(),
+    });
+    match poll(&mut polled, timeout.as_ref()) {
+        Ok(_) | Err(Errno::INTR) => {}
+        Err(errno) => return Err(errno).at(Layer::Helper, "wait for events"),
+    }
+    for ((_, place), one) in places.iter_mut().zip(&polled) {
+        **place = !one.revents().is_empty();
+    }
+    Ok(ready)
+}
+
 /// Hears how the start went; tells whether more is to come.
-fn hear(reports: &OwnedFd, socket: &OwnedFd, main: Pid) -> Result<bool, Fault> {
+fn hear(reports: &OwnedFd, socket: &OwnedFd, main: Pid, warden: &mut Warden) -> Result<bool, Fault> {
     let message = match channel::receive::<Report>(reports) {
+        Ok(Some((Report::Listener, mut descriptors))) => {
+            let listener = descriptors.pop().ok_or(Errno::BADMSG).at(Layer::Warden, "take over the asking filter")?;
+            warden.listen(listener);
+            return Ok(true);
+        }
         Ok(Some((Report::Failed { what, errno }, _))) => FromInit::NotStarted { what, errno },
-        Ok(Some((Report::Listener, _))) => return Ok(true),
         Ok(None) => FromInit::Started { pid: main.as_raw_nonzero().get() },
         Err(errno) => return Err(errno).at(Layer::Helper, "hear how the start went"),
     };

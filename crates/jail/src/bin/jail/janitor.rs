@@ -39,6 +39,9 @@ pub(crate) fn run() -> Result<(), Fault> {
         stdio.push(sys::adopt(Descriptor::STDIO + number).at(Layer::Helper, "standard descriptor")?);
     }
 
+    if plan.identity.dropped {
+        stdio.iter().for_each(|open| give_pipe(open, &plan));
+    }
     let outcome = start(&plan, init_socket, stdio).and_then(|running| {
         let up = FromJanitor::Up { pid: running.pid.as_raw_nonzero().get() };
         // A closed socket is noticed by `watch`.
@@ -58,6 +61,18 @@ pub(crate) fn run() -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Programs open their pipes again by name (`/dev/stdout`); a dropped root's box may not do that with
+/// root's. Where it doesn't work, only that is lost.
+fn give_pipe(open: &OwnedFd, plan: &JailPlan) {
+    const PIPE_MAGIC: i64 = 0x5049_5045;
+    #[allow(clippy::unnecessary_cast, reason = "the field's type differs between architectures")]
+    if rustix::fs::fstatfs(open).is_ok_and(|filesystem| filesystem.f_type as i64 == PIPE_MAGIC) {
+        let uid = rustix::fs::Uid::from_raw(plan.identity.uid_outside);
+        let gid = rustix::fs::Gid::from_raw(plan.identity.gid_outside);
+        let _ = rustix::fs::fchown(open, Some(uid), Some(gid));
+    }
 }
 
 /// Waits until Bartizan's process has read the counters and cleared up, or is gone.

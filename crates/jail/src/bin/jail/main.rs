@@ -13,6 +13,7 @@ mod janitor;
 mod mounts;
 mod sockets;
 mod sys;
+mod warden;
 
 use std::process::ExitCode;
 
