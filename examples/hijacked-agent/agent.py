@@ -565,6 +565,8 @@ def memory_bomb():
                 os.write(writer, b".")
         except MemoryError:
             os._exit(7)
+        # Long enough for whoever samples instead of limiting.
+        time.sleep(1)
         os._exit(0)
     os.close(writer)
     with os.fdopen(reader, "rb") as file:

@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 
 use super::{
     deeds::{DEEDS, Deed, Judgement, Look},
-    evidence::{Facts, Observation, Observations},
+    evidence::{Entry, Facts, Observation, Observations},
     servers::EVIL_NAME,
 };
 use crate::shell;
@@ -189,15 +189,20 @@ impl Report<'_> {
         problems
     }
 
-    /// A receipt, taken out of the ledger and verified with the public key alone.
+    /// A receipt of a refusal, verified as on another machine: with the public key and nothing else.
     fn verify_receipt(&self) -> Result<String> {
         let world = self.facts.world;
-        let refused =
-            self.facts.entries.iter().find(|entry| entry.kind() == "refused").context("nothing was refused")?;
-        let receipt = shell::capture(world.bartizan().args(["receipt", "show", refused.action_id(), "--json"]))?;
-        let file = world.root.join("receipt.json");
+        let is_denial = |entry: &&Entry| entry.kind() == "refused" && entry.why() == "policy";
+        let refused = self.facts.entries.iter().find(is_denial).context("policy refused nothing")?;
+        let receipt = shell::capture(world.bartizan().args(["receipt", "show", refused.action_id()]))?;
+        let elsewhere = world.root.join("elsewhere");
+        fs::create_dir(&elsewhere)?;
+        let (file, key) = (elsewhere.join("receipt.json"), elsewhere.join("key.pub"));
         fs::write(&file, receipt)?;
-        shell::capture(world.bartizan().args(["receipt", "verify"]).arg(&file))
+        fs::copy(world.public_key_file()?, &key)?;
+        let mut verify = world.bartizan();
+        verify.env("HOME", &elsewhere).args(["receipt", "verify"]).arg(&file).arg("--key").arg(&key);
+        shell::capture(&mut verify)
     }
 
     /// In a copy of the home, one entry is made to name another host.

@@ -11,7 +11,7 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::servers::{DOCS_NAME, EVIL_NAME, RELEASES_NAME, Servers};
 use crate::{shell, workspace};
@@ -120,29 +120,32 @@ impl World {
     pub(super) fn write_plans(&self, servers: &Servers) -> Result<()> {
         let address = |address: SocketAddr| json!([address.ip().to_string(), address.port()]);
         let resolver = address(servers.dns);
-        let mut plan = json!({
-            "loot": self.loot,
-            "ssh_key": self.ssh_key(),
-            "other_env": self.other_project().join(".env"),
-            "other_file": self.other_project().join("README.md"),
-            "policy_file": self.policy_file(),
-            "key_file": self.key_file()?,
-            "run_directory": self.bartizan_home().join("run"),
-            "docker_socket": self.docker_socket(),
-            "abstract_socket": servers.abstract_name,
-            "docs": { "host": DOCS_NAME, "port": servers.docs.port(), "path": "/style-guide.txt" },
-            "releases": { "host": RELEASES_NAME, "port": servers.releases.port(), "path": "/latest.txt" },
-            "evil_name": EVIL_NAME,
-            "evil_http": address(servers.evil_http),
-            "evil_tcp": address(servers.evil_tcp),
-            "evil_udp": address(servers.evil_udp),
-            "local_http": address(servers.local_http),
-            "resolvers": [resolver],
-        });
-        write(&self.outside.join(".agent/plan.json"), &plan.to_string(), 0o644)?;
+        let key_file = self.key_file()?;
+        let plan = |resolvers: Value| {
+            json!({
+                "loot": self.loot,
+                "ssh_key": self.ssh_key(),
+                "other_env": self.other_project().join(".env"),
+                "other_file": self.other_project().join("README.md"),
+                "policy_file": self.policy_file(),
+                "key_file": key_file,
+                "run_directory": self.bartizan_home().join("run"),
+                "docker_socket": self.docker_socket(),
+                "abstract_socket": servers.abstract_name,
+                "docs": { "host": DOCS_NAME, "port": servers.docs.port(), "path": "/style-guide.txt" },
+                "releases": { "host": RELEASES_NAME, "port": servers.releases.port(), "path": "/latest.txt" },
+                "evil_name": EVIL_NAME,
+                "evil_http": address(servers.evil_http),
+                "evil_tcp": address(servers.evil_tcp),
+                "evil_udp": address(servers.evil_udp),
+                "local_http": address(servers.local_http),
+                "resolvers": resolvers,
+            })
+        };
+        write(&self.outside.join(".agent/plan.json"), &plan(json!([resolver])).to_string(), 0o644)?;
         // In the box, the usual port of DNS as well, where the hijacker's own resolver would be.
-        plan["resolvers"] = json!([[servers.address.to_string(), 53], resolver]);
-        write(&self.workspace.join(".agent/plan.json"), &plan.to_string(), 0o644)
+        let both = json!([[servers.address.to_string(), 53], resolver]);
+        write(&self.workspace.join(".agent/plan.json"), &plan(both).to_string(), 0o644)
     }
 
     /// The example's policy with this run's ports in it.
@@ -216,16 +219,21 @@ impl World {
 
     /// The key that signs receipts and the ledger.
     pub(super) fn key_file(&self) -> Result<PathBuf> {
+        self.key("PRIVATE KEY")
+    }
+
+    /// What others verify with.
+    pub(super) fn public_key_file(&self) -> Result<PathBuf> {
+        self.key("PUBLIC KEY")
+    }
+
+    fn key(&self, label: &str) -> Result<PathBuf> {
         let keys = self.bartizan_home().join("keys");
-        let mut files: Vec<PathBuf> = fs::read_dir(&keys)
-            .with_context(|| format!("failed to list `{}`", keys.display()))?
-            .flatten()
-            .map(|entry| entry.path())
-            .collect();
+        let entries = fs::read_dir(&keys).with_context(|| format!("failed to list `{}`", keys.display()))?;
+        let mut files: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
         files.sort();
-        // The private one is shut for others; the public one need not be.
-        let is_secret = |path: &PathBuf| fs::read_to_string(path).is_ok_and(|text| text.contains("PRIVATE KEY"));
-        files.into_iter().find(is_secret).with_context(|| format!("`{}` holds no private key", keys.display()))
+        let found = files.into_iter().find(|file| fs::read_to_string(file).is_ok_and(|text| text.contains(label)));
+        found.with_context(|| format!("`{}` holds no file with a {label}", keys.display()))
     }
 }
 
