@@ -29,8 +29,7 @@ use std::time::Duration;
 
 use rustix::event::{EventfdFlags, eventfd};
 use rustix::io::fcntl_dupfd_cloexec;
-use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
-use rustix::termios::{OptionalActions, isatty, tcgetwinsize, tcsetattr, tcsetwinsize};
+use rustix::termios::{OptionalActions, tcgetwinsize, tcsetattr, tcsetwinsize};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinHandle;
 
@@ -100,34 +99,30 @@ pub(crate) struct Terminal {
     commands: Arc<Commands>,
     status: Arc<Status>,
     raw: Arc<RawMode>,
-    slave: Option<OwnedFd>,
     signals: JoinHandle<()>,
     /// Closed by the relay's thread when it ends, however it ends.
     relay_ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Terminal {
-    /// Takes over the terminal on standard input and output; `None` unless both are one.
+    /// Takes over the terminal on standard input and output for a program behind this master side of a pseudo-terminal.
     ///
     /// Needs a tokio runtime, for signals. The terminal is raw from here on: what is printed besides, until the value
     /// is dropped, wants `\r\n`.
-    pub(crate) fn open(options: Options) -> Result<Option<Self>, OpenError> {
-        let (input, output) = (io::stdin(), io::stdout());
-        if !isatty(&input) || !isatty(&output) {
-            return Ok(None);
-        }
+    pub(crate) fn attach(master: OwnedFd, options: Options) -> Result<Self, OpenError> {
         let duplicate = |descriptor: &dyn AsFd| {
             fcntl_dupfd_cloexec(descriptor.as_fd(), 3).map_err(|source| OpenError::Settings(source.into()))
         };
-        let (input, output) = (duplicate(&input)?, duplicate(&output)?);
+        let (input, output) = (duplicate(&io::stdin())?, duplicate(&io::stdout())?);
         let term = std::env::var("TERM").unwrap_or_default();
-        Self::over(input, output, options, Ability::of(&term), stop_self).map(Some)
+        Self::over(input, output, master, options, Ability::of(&term), stop_self)
     }
 
     /// Takes over a given terminal.
     fn over(
         input: OwnedFd,
         output: OwnedFd,
+        master: OwnedFd,
         options: Options,
         ability: Ability,
         stop: fn(),
@@ -137,13 +132,9 @@ impl Terminal {
         let raw = RawMode::remember(input.try_clone().map_err(OpenError::Settings)?).map_err(settings)?;
         let size = tcgetwinsize(&output).map_err(settings)?;
 
-        let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
-        let master = openpt(flags).map_err(pseudo_terminal)?;
-        unlockpt(&master).map_err(pseudo_terminal)?;
-        // From the master itself: it needs no path, and can't be another's.
-        let slave = ioctl_tiocgptpeer(&master, flags).map_err(pseudo_terminal)?;
-        tcsetattr(&slave, OptionalActions::Now, raw.saved()).map_err(pseudo_terminal)?;
-        tcsetwinsize(&slave, size).map_err(pseudo_terminal)?;
+        // Set on the master, they are those of the program's side.
+        tcsetattr(&master, OptionalActions::Now, raw.saved()).map_err(pseudo_terminal)?;
+        tcsetwinsize(&master, size).map_err(pseudo_terminal)?;
         rustix::io::ioctl_fionbio(&master, true).map_err(pseudo_terminal)?;
 
         let relay_error = |source: rustix::io::Errno| OpenError::Relay(source.into());
@@ -170,7 +161,7 @@ impl Terminal {
         });
         let (running, relay_ended) = mpsc::channel();
         let relay_ended = Mutex::new(relay_ended);
-        let terminal = Self { commands, status, raw, slave: Some(slave), signals, relay_ended };
+        let terminal = Self { commands, status, raw, signals, relay_ended };
         terminal.raw.enter().map_err(settings)?;
         let run = move || {
             let _running: mpsc::Sender<()> = running;
@@ -178,12 +169,6 @@ impl Terminal {
         };
         std::thread::Builder::new().name("terminal".to_owned()).spawn(run).map_err(OpenError::Relay)?;
         Ok(terminal)
-    }
-
-    /// The program's side, once: it is to be its controlling terminal and its standard input, output and error.
-    /// Every other copy must be closed, or the program's exit isn't seen.
-    pub(crate) fn take_slave(&mut self) -> Option<OwnedFd> {
-        self.slave.take()
     }
 
     /// Asks the person at this terminal.
@@ -197,21 +182,22 @@ impl Terminal {
     }
 
     /// Completes when the program has written more than its limit. It stands still then, and is to be ended.
-    pub(crate) async fn output_limit_passed(&self) {
-        becomes_true(&self.status.limit_passed).await;
+    pub(crate) fn output_limit_passed(&self) -> impl Future<Output = ()> + Send + 'static {
+        let status = Arc::clone(&self.status);
+        async move { becomes_true(&status.limit_passed).await }
     }
 
     /// Completes when we are told to end (SIGTERM, SIGHUP, SIGINT, SIGQUIT) or the terminal is gone. Its settings are
     /// restored by then. Those signals no longer end the process by themselves: the caller is to stop the box.
-    pub(crate) async fn terminated(&self) {
-        becomes_true(&self.status.terminated).await;
+    pub(crate) fn terminated(&self) -> impl Future<Output = ()> + Send + 'static {
+        let status = Arc::clone(&self.status);
+        async move { becomes_true(&status.terminated).await }
     }
 
     /// After the program's exit: relays what it had still written and gives the terminal back.
-    pub(crate) async fn finish(mut self) -> u64 {
+    pub(crate) async fn finish(self) -> u64 {
         /// The relay bounds its own work; this is for a terminal that blocks a write for good.
         const STOP_MAX: Duration = Duration::from_secs(5);
-        drop(self.slave.take());
         self.commands.send(Command::Finish);
         _ = tokio::time::timeout(STOP_MAX, becomes_true(&self.status.stopped)).await;
         self.output_bytes()

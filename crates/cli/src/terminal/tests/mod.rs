@@ -64,8 +64,9 @@ impl Desk {
     fn with(options: Options, ability: Ability, stop: fn()) -> Self {
         let (user, device) = pseudo_terminal(24, 80);
         let (input, output) = (device.try_clone().unwrap(), device.try_clone().unwrap());
-        let mut terminal = Terminal::over(input, output, options, ability, stop).unwrap();
-        let program = File::from(terminal.take_slave().unwrap());
+        let (master, program) = pseudo_terminal(1, 1);
+        let terminal = Terminal::over(input, output, master, options, ability, stop).unwrap();
+        let program = File::from(program);
         Self {
             prompter: terminal.prompter(),
             terminal: Some(terminal),
