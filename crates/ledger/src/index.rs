@@ -1,7 +1,7 @@
 //! The index: a SQLite table of where entries stand, by what people ask for. It is derived: it catches up when it
 //! is used, and when it doesn't fit the ledger it is made again. What it answers is read from the ledger itself.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
@@ -148,17 +148,21 @@ pub struct Index {
 }
 
 impl Index {
-    /// Opens the index at `path` over the ledger in `ledger`, making it when there is none or it is damaged.
+    /// Opens the index at `path` over the ledger in `ledger`, making it when there is none; a file that is no database is put aside.
     ///
     /// # Errors
     /// It can't be made.
     pub fn open(path: &Path, ledger: &Path) -> Result<Self, IndexError> {
         let sqlite = |source| IndexError::Sqlite { path: path.to_owned(), source };
-        let connection = Connection::open(path).map_err(sqlite)?;
-        connection.busy_timeout(BUSY).map_err(sqlite)?;
-        // Losing the newest part of the index in a power cut costs a little catching up; waiting for the disk costs every start.
-        connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;").map_err(sqlite)?;
-        Ok(Self { path: path.to_owned(), layout: Layout::new(ledger), connection })
+        let connection = match connect(path) {
+            Err(error) if error.sqlite_error_code() == Some(rusqlite::ErrorCode::NotADatabase) => {
+                let aside = path.with_extension("damaged");
+                fs::rename(path, &aside).map_err(|source| IndexError::Read { path: aside, source })?;
+                connect(path)
+            }
+            other => other,
+        };
+        Ok(Self { path: path.to_owned(), layout: Layout::new(ledger), connection: connection.map_err(sqlite)? })
     }
 
     /// Indexes what was appended since the last time; gives the number of entries in the ledger.
@@ -253,6 +257,21 @@ impl Index {
         Ok(rows)
     }
 
+    /// The entry of this number, after catching up; `None` when there is none.
+    ///
+    /// # Errors
+    /// As [`Index::catch_up`].
+    pub fn entry(&mut self, seq: u64) -> Result<Option<Entry>, IndexError> {
+        self.catch_up()?;
+        let sqlite = |source| IndexError::Sqlite { path: self.path.clone(), source };
+        let sql = "SELECT seq, segment, start FROM ledger_entry WHERE seq = ?1
+            UNION ALL SELECT closed_seq, closed_segment, closed_start FROM ledger_entry WHERE closed_seq = ?1";
+        let mut statement = self.connection.prepare(sql).map_err(sqlite)?;
+        let place =
+            statement.query_row([seq], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional().map_err(sqlite)?;
+        place.map(|place| EntryReader { layout: &self.layout, open: None }.read(place)).transpose()
+    }
+
     /// Actions that were opened and not closed, in the order they were opened, after catching up.
     ///
     /// # Errors
@@ -301,6 +320,15 @@ impl Index {
     pub(crate) fn layout(&self) -> &Layout {
         &self.layout
     }
+}
+
+fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(path)?;
+    connection.busy_timeout(BUSY)?;
+    // Losing the newest part of the index in a power cut costs a little catching up; waiting for the disk would cost
+    // every start.
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL;")?;
+    Ok(connection)
 }
 
 fn stored_cursor(connection: &Connection) -> rusqlite::Result<Option<(Cursor, Vec<u8>)>> {

@@ -25,8 +25,10 @@ pub enum RecoverError {
     Append(#[from] AppendError),
 }
 
-/// Closes as `unknown` every action that a run opened and left open, unless the run is among those `alive`. Of several
-/// processes that do so at once, one closes each. Actions outside of runs are left to whoever opened them.
+/// Closes as `unknown` every action that a run opened and left open, unless `is_alive` says that the run still is; it
+/// is asked after the entries were read, so a run that begins meanwhile is safe if it shows itself before its first
+/// entry. Of several processes that do so at once, one closes each. Actions outside of runs are left to whoever
+/// opened them.
 /// Blocks; never call it from an asynchronous task.
 ///
 /// # Errors
@@ -34,12 +36,12 @@ pub enum RecoverError {
 pub fn close_unknown(
     ledger: &FileLedger,
     index: &mut Index,
-    alive: &[RunId],
+    is_alive: &dyn Fn(&RunId) -> bool,
     at: Timestamp,
 ) -> Result<Vec<Position>, RecoverError> {
     let dead = |index: &mut Index| -> Result<_, IndexError> {
         let mut open = index.open_actions()?;
-        open.retain(|action| action.run.as_ref().is_some_and(|run| !alive.contains(run)));
+        open.retain(|action| action.run.as_ref().is_some_and(|run| !is_alive(run)));
         Ok(open)
     };
     if dead(index)?.is_empty() {

@@ -161,6 +161,11 @@ impl Writer {
     // ---- finding the end ----
 
     fn find_end(&mut self, place: &Place) -> Result<(), OpenError> {
+        let segments =
+            self.layout.segments().map_err(|source| OpenError::io("read", &self.layout.directory, source))?;
+        if let Some((number, _)) = (1..).zip(segments).find(|(expected, number)| expected != number) {
+            return Err(OpenError::Untrusted { problem: format!("segment `{number:08}.jsonl` is missing") });
+        }
         let head = self.read_head()?;
         let fitting = head.as_ref().filter(|head| self.fits(head).unwrap_or(false));
         if let Some(head) = fitting {

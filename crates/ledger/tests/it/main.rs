@@ -8,4 +8,10 @@
 )]
 
 mod append;
+mod crash;
+mod export;
+mod full;
+mod index;
+mod receipts;
 mod support;
+mod tamper;
