@@ -150,7 +150,7 @@ impl<'a> Reader<'a> {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
+mod tests {
     use super::*;
 
     fn sized(length_bytes: usize, body: &[u8]) -> Vec<u8> {
@@ -173,11 +173,6 @@ pub(crate) mod tests {
 
     fn in_records(handshake: &[u8], size: usize) -> Vec<u8> {
         handshake.chunks(size).flat_map(|chunk| [vec![22, 3, 1], sized(2, chunk)].concat()).collect()
-    }
-
-    /// A whole ClientHello for this name, in one record.
-    pub(crate) fn hello_for(name: &str) -> Vec<u8> {
-        in_records(&hello(&[extension(&[name])]), 16_384)
     }
 
     #[test]

@@ -1,7 +1,46 @@
-//! placeholder
+//! The box's way to the network, and the only one. The box's network namespace has loopback and nothing else; this crate
+//! closes it off from outside ([`namespace`]), takes every TCP connection and DNS question that is made inside, puts
+//! each to the gate as an action, and carries what was admitted.
+//!
+//! It never dials without an armed connection in hand, never asks a name server before one was admitted, and never
+//! passes on the first bytes of a connection before they have been checked. Start with [`Network::serve`].
+
 pub mod address;
+pub mod chunked;
+mod context;
+mod dns;
+pub mod dns_message;
+mod first;
+mod flow;
+pub mod head;
 pub mod hello;
 pub mod host;
+pub mod limits;
+pub mod names;
 pub mod namespace;
 mod netlink;
+mod network;
 mod nftables;
+pub mod path;
+pub mod process;
+mod proxy;
+mod relay;
+mod reply;
+mod resolve;
+mod splice;
+mod traffic;
+mod transparent;
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+pub use context::NetConfig;
+pub use limits::NetLimits;
+pub use namespace::{NamespaceError, NamespaceSockets};
+pub use netlink::NetlinkError;
+pub use network::{NetSummary, Network, ServeError};
+pub use process::ProcessCandidates;
+
+/// Locks. No lock of this crate guards a change in several steps, so what a panic elsewhere left behind is whole.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -86,6 +86,9 @@ const KIND_LOCAL: u8 = 2;
 const ROUTE_OUT: u16 = 4;
 const ROUTE_PREFERRED_SOURCE: u16 = 7;
 
+/// What is done, for the error, and the message that does it.
+type Step = (&'static str, fn(&mut Batch));
+
 /// Brings loopback up, makes every address local and loads the rules. Until this has returned `Ok`, nothing may
 /// run in the box.
 ///
@@ -102,7 +105,7 @@ pub fn configure(sockets: &NamespaceSockets) -> Result<(), NamespaceError> {
     };
     // Rules before routes: there is no moment in which an address can be reached unguarded.
     nftables::load(&sockets.netfilter, ports).map_err(NamespaceError::Nftables)?;
-    let steps: [(&'static str, fn(&mut Batch)); 4] = [
+    let steps: [Step; 4] = [
         ("bringing loopback up", link_up),
         ("giving loopback an address", own_address),
         ("making every IPv4 address local", |batch| {

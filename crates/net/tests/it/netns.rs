@@ -63,14 +63,6 @@ impl TestBox {
         }
     }
 
-    pub fn tcp4(&self) -> std::net::TcpStream {
-        self.socket(libc::AF_INET, libc::SOCK_STREAM, TCP).unwrap().into()
-    }
-
-    pub fn udp4(&self) -> std::net::UdpSocket {
-        self.socket(libc::AF_INET, libc::SOCK_DGRAM, UDP).unwrap().into()
-    }
-
     /// A TCP connection from inside the box.
     pub fn connect(&self, to: SocketAddr) -> io::Result<std::net::TcpStream> {
         let domain = if to.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
@@ -83,7 +75,7 @@ impl TestBox {
     pub fn namespace_sockets(&self) -> NamespaceSockets {
         let any4: SocketAddr = (Ipv4Addr::UNSPECIFIED, 0).into();
         let any6: SocketAddr = (Ipv6Addr::UNSPECIFIED, 0).into();
-        let sockets = NamespaceSockets {
+        NamespaceSockets {
             transparent4: self.bound(any4, libc::SOCK_STREAM),
             transparent6: self.bound(any6, libc::SOCK_STREAM),
             proxy: self.bound((Ipv4Addr::UNSPECIFIED, 3128).into(), libc::SOCK_STREAM),
@@ -94,8 +86,7 @@ impl TestBox {
             route: self.netlink(libc::NETLINK_ROUTE),
             netfilter: self.netlink(libc::NETLINK_NETFILTER),
             sock_diag: self.netlink(libc::NETLINK_SOCK_DIAG),
-        };
-        sockets
+        }
     }
 
     pub fn drop_capabilities(&self) {

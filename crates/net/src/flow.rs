@@ -1,0 +1,322 @@
+//! One connection from arrival to its closed entry: attributed, admitted, dialled, carried, recorded.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bartizan_gate::Armed;
+use bartizan_model::{Deed, Obligation, Outcome, OutcomeStatus, Process};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use tokio::net::TcpStream;
+
+use crate::context::{Context, Halt};
+use crate::first::{First, FirstError, Patience, check_request, listen};
+use crate::head::{Head, Target};
+use crate::host::Host;
+use crate::path;
+use crate::process::{SocketHolder, Transport};
+use crate::relay::{Cut, Link, Request, Start, relay};
+use crate::reply::{Reply, reset};
+use crate::traffic::Meter;
+
+/// How often a connection that waits for a person is looked at, whether its program is still there.
+const GONE_CHECK: Duration = Duration::from_millis(200);
+/// How long a program may take to send the request that is to be decided.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
+
+/// A connection that a program of the box has made.
+pub(crate) struct Arrival {
+    pub(crate) stream: TcpStream,
+    /// The program's end, as the program sees it.
+    pub(crate) own: SocketAddr,
+    /// Where the program thinks it is connected to.
+    pub(crate) asked: SocketAddr,
+    pub(crate) manner: Manner,
+}
+
+/// How the program has come to us, and so what it understands.
+pub(crate) enum Manner {
+    /// Redirected: it doesn't know of us.
+    Redirected,
+    /// By `CONNECT`; these bytes came with it.
+    Tunnel(Vec<u8>),
+    /// By a request with a whole URL; these bytes came with it.
+    Request(Box<Head>, Vec<u8>),
+}
+
+/// How a flow ended: what the ledger says, and what the client is told instead of an ordinary end.
+struct Ended {
+    status: OutcomeStatus,
+    detail: String,
+    farewell: Farewell,
+}
+
+enum Farewell {
+    Close,
+    Reset,
+    Reply(Reply),
+}
+
+/// Takes one connection through everything. Whatever happens, what was opened is closed.
+pub(crate) async fn handle(context: &Arc<Context>, arrival: Arrival, host: Host, port: u16) {
+    let process = context.attribution.find(Transport::Tcp, arrival.own, arrival.asked);
+    let deed = Deed::NetConnect { host: host.to_string(), port };
+    let explain = format!("net.connect {}", deed.target());
+    let Arrival { stream, own, asked, manner } = arrival;
+    let gone = gone(context, &stream, own, asked);
+    let armed = match context.admit(deed, process.clone(), gone).await {
+        Ok(armed) => armed,
+        Err(halt) => {
+            return match manner {
+                Manner::Redirected => reset(stream),
+                Manner::Tunnel(_) | Manner::Request(..) => Reply::halted(&halt, &explain).send(stream).await,
+            };
+        }
+    };
+    let flow = Flow { context, client: &stream, own, asked, host: &host, port, armed: &armed, process };
+    let meter = Meter::new(context.budget.clone());
+    let started = Instant::now();
+    let (ended, address) = flow.carry(manner, &meter).await;
+    context.tally.transferred(meter.sent(), meter.received());
+    context.close(armed, outcome(&ended, address, &meter, started)).await;
+    match ended.farewell {
+        Farewell::Close => drop(stream),
+        Farewell::Reset => reset(stream),
+        Farewell::Reply(reply) => reply.send(stream).await,
+    }
+}
+
+fn outcome(ended: &Ended, address: Option<SocketAddr>, meter: &Meter, started: Instant) -> Outcome {
+    let duration = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
+    let detail = match address {
+        Some(address) if ended.detail.is_empty() => format!("at {address}"),
+        Some(address) => format!("at {address}: {}", ended.detail),
+        None => ended.detail.clone(),
+    };
+    let outcome = Outcome::new(ended.status)
+        .with_figure("sent_bytes", meter.sent())
+        .with_figure("received_bytes", meter.received())
+        .with_figure("duration_ms", duration);
+    if detail.is_empty() { outcome } else { outcome.with_detail(detail) }
+}
+
+struct Flow<'a> {
+    context: &'a Arc<Context>,
+    client: &'a TcpStream,
+    own: SocketAddr,
+    asked: SocketAddr,
+    host: &'a Host,
+    port: u16,
+    armed: &'a Armed,
+    process: Option<Process>,
+}
+
+impl Flow<'_> {
+    /// From the admitted connection to its end, and the address it was made to.
+    async fn carry(&self, manner: Manner, meter: &Meter) -> (Ended, Option<SocketAddr>) {
+        if self.obliged(&Obligation::InspectHttp) {
+            return self.inspected(manner, meter).await;
+        }
+        let proxied = !matches!(manner, Manner::Redirected);
+        let start = match manner {
+            Manner::Redirected => Start::Unchecked(Vec::new()),
+            Manner::Tunnel(before) => Start::Unchecked(before),
+            Manner::Request(head, rest) => match self.passed_on(&head, rest) {
+                Ok(request) => Start::Request(request),
+                Err(ended) => return (ended, None),
+            },
+        };
+        self.dial_and_relay(start, proxied, meter, &[self.armed]).await
+    }
+
+    /// A request in the proxy's form whose path nobody decides.
+    fn passed_on(&self, head: &Head, rest: Vec<u8>) -> Result<Request, Ended> {
+        check_request(head, self.host, self.port).map_err(|reason| malformed(&reason))?;
+        let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
+            return Err(malformed("the request's target is neither a URL nor a path"));
+        };
+        let bytes = head.forward(path, query.as_deref(), true);
+        Ok(Request { head: bytes, body: head.body, rest, upgrade: head.upgrade.is_some() })
+    }
+
+    async fn dial_and_relay(
+        &self,
+        start: Start,
+        proxied: bool,
+        meter: &Meter,
+        armed: &[&Armed],
+    ) -> (Ended, Option<SocketAddr>) {
+        let dialled = tokio::select! {
+            dialled = self.context.upstream.dial(self.armed) => dialled,
+            () = self.context.stopped() => return (stopped("the run ended"), None),
+        };
+        let (server, address) = match dialled {
+            Ok(dialled) => dialled,
+            Err(error) => {
+                let detail = error.to_string();
+                let farewell = if proxied { Farewell::Reply(Reply::bad_gateway(&detail)) } else { Farewell::Reset };
+                return (Ended { status: OutcomeStatus::Failed, detail, farewell }, None);
+            }
+        };
+        if proxied && matches!(start, Start::Unchecked(_)) && self.greet().await.is_err() {
+            return (broken("the program broke off"), Some(address));
+        }
+        let pinned = self.armed.verdict().obligations.iter().any(|one| matches!(one, Obligation::DialAddress { .. }));
+        let link = Link { client: self.client, server: &server, meter, host: self.host, port: self.port, pinned };
+        let ended = tokio::select! {
+            ended = relay(&link, start) => self.ended(ended, meter),
+            () = self.context.stopped() => stopped("the run ended"),
+            () = self.context.denied(armed) => stopped("policy was changed and denies it now"),
+        };
+        if !matches!(ended.farewell, Farewell::Close) {
+            reset(server);
+        }
+        (ended, Some(address))
+    }
+
+    /// A connection whose requests are decided one by one: plain HTTP, one request, decided before anything is dialled.
+    async fn inspected(&self, manner: Manner, meter: &Meter) -> (Ended, Option<SocketAddr>) {
+        let before = match manner {
+            Manner::Request(head, rest) => return self.decided(&head, rest, meter).await,
+            Manner::Redirected => Vec::new(),
+            Manner::Tunnel(before) => {
+                if self.greet().await.is_err() {
+                    return (broken("the program broke off"), None);
+                }
+                before
+            }
+        };
+        let first = tokio::select! {
+            first = tokio::time::timeout(REQUEST_TIMEOUT, listen(self.client, before, Patience::Long)) => first,
+            () = self.context.stopped() => return (stopped("the run ended"), None),
+        };
+        let refused = |reason: &str| {
+            let detail = reason.to_owned();
+            (Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Reset }, None)
+        };
+        match first {
+            Err(_) => (refused_with("no request arrived in time".to_owned(), Reply::timeout()), None),
+            Ok(Ok(First::Http(head, rest))) => self.decided(&head, rest, meter).await,
+            Ok(Ok(First::Nothing)) => (broken("the program sent no request"), None),
+            Ok(Ok(First::Tls(..))) => refused(
+                "the rule decides single requests, and requests inside TLS can't be seen; use http or a rule for the host alone",
+            ),
+            Ok(Ok(First::Opaque(_) | First::Unclear(_))) => {
+                refused("the rule decides single requests, and this is not plain HTTP")
+            }
+            Ok(Err(FirstError::Broken(error))) => (broken(&error.to_string()), None),
+            Ok(Err(FirstError::Malformed(reason, Some(reply)))) => (refused_with(reason, reply), None),
+            Ok(Err(FirstError::Malformed(reason, None))) => refused(&reason),
+        }
+    }
+
+    /// One request through the gate, then on its way.
+    async fn decided(&self, head: &Head, rest: Vec<u8>, meter: &Meter) -> (Ended, Option<SocketAddr>) {
+        if let Err(reason) = check_request(head, self.host, self.port) {
+            return (malformed(&reason), None);
+        }
+        let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
+            return (malformed("the request's target is neither a URL nor a path"), None);
+        };
+        let Some(path) = path::canonical(path) else {
+            return (malformed("the path has more than one reading"), None);
+        };
+        if head.upgrade.as_deref().is_some_and(|protocol| protocol != "h2c") {
+            return (malformed("the rule decides single requests, and an upgraded connection has none"), None);
+        }
+        let deed = Deed::HttpRequest {
+            method: head.method.clone(),
+            scheme: "http".to_owned(),
+            host: self.host.to_string(),
+            port: self.port,
+            path: path.clone(),
+            query: query.clone(),
+        };
+        let explain = format!("http {}", deed.target());
+        let gone = gone(self.context, self.client, self.own, self.asked);
+        let request = match self.context.admit(deed, self.process.clone(), gone).await {
+            Ok(request) => request,
+            Err(halt) => {
+                let detail = match &halt {
+                    Halt::Refused(refusal) => format!("the request was refused: {refusal}"),
+                    Halt::Withdrawn => "the request was withdrawn".to_owned(),
+                };
+                return (refused_with(detail, Reply::halted(&halt, &explain)), None);
+            }
+        };
+        let started = Instant::now();
+        // An offered upgrade to HTTP/2 is not passed on, and the server answers in HTTP/1 as if it had not been made.
+        let bytes = head.forward(&path, query.as_deref(), false);
+        let start = Start::Request(Request { head: bytes, body: head.body, rest, upgrade: false });
+        let (ended, address) = self.dial_and_relay(start, true, meter, &[self.armed, &request]).await;
+        self.context.close(request, outcome(&ended, address, meter, started)).await;
+        (ended, address)
+    }
+
+    async fn greet(&self) -> std::io::Result<()> {
+        let mut rest = ESTABLISHED;
+        while !rest.is_empty() {
+            self.client.writable().await?;
+            match self.client.try_write(rest) {
+                Ok(written) => rest = rest.get(written..).unwrap_or_default(),
+                Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn ended(&self, ended: Result<(), Cut>, meter: &Meter) -> Ended {
+        match ended {
+            Ok(()) => Ended { status: OutcomeStatus::Done, detail: String::new(), farewell: Farewell::Close },
+            Err(Cut::Broken(error)) => broken(&error.to_string()),
+            Err(Cut::Refused(reason, Some(reply))) => refused_with(reason, reply),
+            Err(Cut::Refused(reason, None)) => stopped(&reason),
+            Err(Cut::Budget) => stopped(&meter.exhausted()),
+        }
+    }
+
+    fn obliged(&self, wanted: &Obligation) -> bool {
+        self.armed.verdict().obligations.contains(wanted)
+    }
+}
+
+fn stopped(reason: &str) -> Ended {
+    Ended { status: OutcomeStatus::Stopped, detail: reason.to_owned(), farewell: Farewell::Reset }
+}
+
+fn refused_with(detail: String, reply: Reply) -> Ended {
+    Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Reply(reply) }
+}
+
+fn malformed(reason: &str) -> Ended {
+    refused_with(reason.to_owned(), Reply::bad_request(reason))
+}
+
+/// Connections are broken off all the time; what was sent and received until then stands in the figures.
+fn broken(reason: &str) -> Ended {
+    let detail = format!("the connection was broken off: {reason}");
+    Ended { status: OutcomeStatus::Done, detail, farewell: Farewell::Reset }
+}
+
+/// Resolves when no program holds the other end any more. A half-closed connection looks the same to TCP, so the
+/// namespace's socket table is asked.
+async fn gone(context: &Context, stream: &TcpStream, own: SocketAddr, asked: SocketAddr) {
+    loop {
+        tokio::time::sleep(GONE_CHECK).await;
+        if !hung_up(stream) {
+            continue;
+        }
+        match context.attribution.holder(Transport::Tcp, own, asked) {
+            Ok(SocketHolder::Gone | SocketHolder::Orphaned) => return,
+            Ok(SocketHolder::Held(_)) | Err(_) => {}
+        }
+    }
+}
+
+fn hung_up(stream: &TcpStream) -> bool {
+    let mut fds = [PollFd::new(stream, PollFlags::RDHUP)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    matches!(poll(&mut fds, Some(&now)), Ok(1))
+}

@@ -1,0 +1,196 @@
+//! A run's network as a whole: listening, policy changes, the end.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bartizan_gate::Gate;
+use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::task::{JoinHandle, JoinSet};
+use tokio::time::Instant;
+
+use crate::context::{Context, NetConfig};
+use crate::dns::Dns;
+use crate::namespace::{NamespaceError, NamespaceSockets, configure, dropped};
+use crate::process::Attribution;
+use crate::{proxy, transparent};
+
+/// How long connections have at the end to close their entries.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+/// How many connections a second are taken when they don't cease, and how many at once before that: each costs ledger
+/// entries, and a program that retries in a loop must not fill the disk. The rest wait in the kernel's queue.
+const ARRIVALS_PER_SECOND: u32 = 500;
+const ARRIVALS_BURST: u32 = 4000;
+
+/// Why a run has no network.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The namespace could not be closed off.
+    #[error(transparent)]
+    Namespace(#[from] NamespaceError),
+    /// A socket that was handed over can't be used.
+    #[error("network layer `listeners`: a socket from the box can't be used")]
+    Listener(#[source] std::io::Error),
+}
+
+/// What a run's network did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct NetSummary {
+    /// Packets that nftables dropped, by kind; absent when the kernel did not tell.
+    pub dropped: Option<BTreeMap<String, i64>>,
+    /// Bytes in all, and what was counted rather than recorded.
+    pub figures: BTreeMap<String, i64>,
+    /// Connections that did not close their entries in time; recovery will mark those as unknown.
+    pub unfinished: usize,
+}
+
+/// A run's network.
+pub struct Network {
+    context: Arc<Context>,
+    dns: Arc<Dns>,
+    listeners: Vec<JoinHandle<JoinSet<()>>>,
+    servers: Vec<JoinHandle<()>>,
+    netfilter: OwnedFd,
+}
+
+impl Network {
+    /// Closes off the namespace and serves it, on the current tokio runtime. When this returns `Ok`, programs may
+    /// start in the box.
+    ///
+    /// # Errors
+    /// A layer that could not be had; the box must not start.
+    pub fn serve(gate: Arc<Gate>, sockets: NamespaceSockets, config: NetConfig) -> Result<Self, ServeError> {
+        configure(&sockets)?;
+        let attribution = Attribution::new(sockets.sock_diag, Arc::clone(&config.candidates));
+        let context = Arc::new(Context::new(gate, attribution, config));
+        let dns = Arc::new(Dns::new(Arc::clone(&context)));
+        let listeners = vec![
+            accept(&context, tcp(sockets.transparent4)?, Kind::Transparent),
+            accept(&context, tcp(sockets.transparent6)?, Kind::Transparent),
+            accept(&context, tcp(sockets.proxy)?, Kind::Proxy),
+        ];
+        let servers = vec![
+            tokio::spawn(Arc::clone(&dns).serve_udp(udp(sockets.dns_udp4)?)),
+            tokio::spawn(Arc::clone(&dns).serve_udp(udp(sockets.dns_udp6)?)),
+            tokio::spawn(Arc::clone(&dns).serve_tcp(tcp(sockets.dns_tcp4)?)),
+            tokio::spawn(Arc::clone(&dns).serve_tcp(tcp(sockets.dns_tcp6)?)),
+        ];
+        Ok(Self { context, dns, listeners, servers, netfilter: sockets.netfilter })
+    }
+
+    /// Policy has changed: what is denied now is closed, and names are decided anew.
+    pub fn redecide(&self) {
+        self.dns.redecide();
+        self.context.redecide();
+    }
+
+    /// Ends every connection, waits until their entries are closed, and says what happened.
+    pub async fn shutdown(self) -> NetSummary {
+        self.context.stop();
+        let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
+        let mut unfinished = 0;
+        for listener in self.listeners {
+            // A listener only panics when it is broken, and then it has nothing left to wait for.
+            let Ok(mut connections) = listener.await else { continue };
+            while !connections.is_empty() {
+                if tokio::time::timeout_at(deadline, connections.join_next()).await.is_err() {
+                    unfinished += connections.len();
+                    connections.detach_all();
+                }
+            }
+        }
+        for server in self.servers {
+            server.abort();
+        }
+        let dropped = dropped(&self.netfilter).ok();
+        NetSummary { dropped, figures: self.context.tally.figures(), unfinished }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Transparent,
+    Proxy,
+}
+
+/// Accepts until the run ends; returns the connections that are still open then.
+fn accept(context: &Arc<Context>, listener: TcpListener, kind: Kind) -> JoinHandle<JoinSet<()>> {
+    let context = Arc::clone(context);
+    tokio::spawn(async move {
+        let mut connections = JoinSet::new();
+        let mut pace = Pace::new();
+        let stopped = context.stopped();
+        tokio::pin!(stopped);
+        loop {
+            tokio::select! {
+                () = &mut stopped => return connections,
+                arrived = listener.accept() => match arrived {
+                    Ok((stream, peer)) => {
+                        start(&context, &mut connections, kind, stream, peer);
+                        pace.wait().await;
+                    }
+                    // Out of descriptors, or the client was gone before we were: let others move first.
+                    Err(_) => tokio::time::sleep(PAUSE_AFTER_ERROR).await,
+                },
+                Some(_) = connections.join_next(), if !connections.is_empty() => {}
+            }
+        }
+    })
+}
+
+/// How long accepting pauses after an error, so that a lasting one makes no busy loop.
+const PAUSE_AFTER_ERROR: Duration = Duration::from_millis(10);
+
+fn start(context: &Arc<Context>, connections: &mut JoinSet<()>, kind: Kind, stream: TcpStream, peer: SocketAddr) {
+    context.tally.count("connections");
+    let Ok(permit) = Arc::clone(&context.connections).try_acquire_owned() else {
+        context.tally.count("connections_over_limit");
+        return crate::reply::reset(stream);
+    };
+    // Small messages of interactive protocols must not wait for one another; without it they are only slower.
+    let _ = stream.set_nodelay(true);
+    let context = Arc::clone(context);
+    connections.spawn(async move {
+        match kind {
+            Kind::Transparent => transparent::handle(context, stream, peer).await,
+            Kind::Proxy => proxy::handle(context, stream, peer).await,
+        }
+        drop(permit);
+    });
+}
+
+/// A bucket of arrivals that fills with time.
+struct Pace {
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { tokens: f64::from(ARRIVALS_BURST), filled: Instant::now() }
+    }
+
+    async fn wait(&mut self) {
+        let now = Instant::now();
+        let earned = now.duration_since(self.filled).as_secs_f64() * f64::from(ARRIVALS_PER_SECOND);
+        self.tokens = (self.tokens + earned).min(f64::from(ARRIVALS_BURST)) - 1.0;
+        self.filled = now;
+        if self.tokens < 0.0 {
+            tokio::time::sleep(Duration::from_secs(1) / ARRIVALS_PER_SECOND).await;
+        }
+    }
+}
+
+fn tcp(fd: OwnedFd) -> Result<TcpListener, ServeError> {
+    let listener = std::net::TcpListener::from(fd);
+    listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)).map_err(ServeError::Listener)
+}
+
+fn udp(fd: OwnedFd) -> Result<UdpSocket, ServeError> {
+    let socket = std::net::UdpSocket::from(fd);
+    socket.set_nonblocking(true).and_then(|()| UdpSocket::from_std(socket)).map_err(ServeError::Listener)
+}
