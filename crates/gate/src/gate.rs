@@ -234,6 +234,12 @@ impl Gate {
         self.append(Record::Noted { run, topic: topic.to_owned(), message, figures }).await
     }
 
+    /// What would be decided, without recording: for what compiled layers let through unasked.
+    #[must_use]
+    pub fn foresee(&self, action: &Action) -> Effect {
+        self.parts.decider.decide(action).effect
+    }
+
     /// Decides without recording, to re-decide what was admitted before under a policy that has changed since.
     #[must_use]
     pub fn still_allows(&self, armed: &Armed) -> bool {

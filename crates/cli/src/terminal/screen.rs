@@ -103,11 +103,16 @@ impl Screen {
     fn advance(&mut self, bytes: &[u8], stop_between: bool) -> usize {
         let mut position = 0;
         while let Some(rest) = bytes.get(position..).filter(|rest| !rest.is_empty()) {
+            // A main screen that the terminal itself keeps is never repainted: of what is written there only the
+            // modes matter, and leaving the rest away makes bulk output several times as fast.
+            let is_drawn = self.cover() == Cover::Over;
             let (length, token) = self.lexer.next(rest);
             let mut supplement: &[u8] = b"";
             let mut graphics = false;
+            let mut is_sequence = true;
             match token {
                 Token::Text => {
+                    is_sequence = false;
                     let [first, second] = self.modes.graphics;
                     graphics = if self.modes.shifted { second } else { first };
                 }
@@ -115,13 +120,14 @@ impl Screen {
                 Token::Control(0x0f) => self.modes.shifted = false,
                 Token::Escape(sequence) => self.modes.escape(sequence),
                 Token::Csi(sequence) => supplement = self.modes.csi(sequence),
-                Token::Control(_) | Token::String | Token::Unfinished => {}
+                Token::Control(0x18 | 0x1a) | Token::String | Token::Unfinished => {}
+                Token::Control(_) => is_sequence = false,
             }
             let taken = rest.get(..length).unwrap_or(rest);
-            if graphics {
+            if graphics && is_drawn {
                 let drawn = line_drawing(taken);
                 self.model(|parser| parser.process(drawn.as_bytes()));
-            } else {
+            } else if is_drawn || is_sequence {
                 self.model(|parser| parser.process(taken));
             }
             if !supplement.is_empty() {

@@ -1,0 +1,13 @@
+//! The commands, one file each.
+
+pub mod approval;
+pub mod boxes;
+pub mod check;
+pub mod codegen;
+pub mod completions;
+pub mod doctor;
+pub mod init;
+pub mod log;
+pub mod policy;
+pub mod receipt;
+pub mod run;

@@ -1,0 +1,219 @@
+//! Finds the policy in force: the user's choice, what it extends, and the project's narrowing.
+
+use std::fs;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context as _, bail};
+use bartizan_policy::{Context, Loader, POLICY_BYTES_MAX, Policy, PolicySet, Source};
+
+use crate::account::Account;
+use crate::home::{Home, read_bounded};
+
+/// A project's policy, looked for from the workspace upwards.
+const PROJECT_FILE: &str = "bartizan.yaml";
+
+/// What the user chose on the command line.
+#[derive(Debug, Clone, Default)]
+pub struct Choice {
+    /// `--persona`
+    pub persona: Option<String>,
+    /// `--policy`
+    pub policy: Option<PathBuf>,
+}
+
+/// The policy in force and where it came from.
+#[derive(Debug, Clone)]
+pub struct Policies {
+    /// Compiled.
+    pub set: Arc<PolicySet>,
+    /// The persona, where one was chosen.
+    pub persona: Option<String>,
+    /// What people call it.
+    pub label: String,
+    /// The directory worked in, links resolved.
+    pub workspace: PathBuf,
+    /// The user's home directory, links resolved.
+    pub user_home: PathBuf,
+    /// The files it was read from, to notice changes.
+    pub files: Vec<PathBuf>,
+}
+
+impl Policies {
+    /// Loads the policy for work in this directory.
+    pub fn load(home: &Home, choice: &Choice, workspace: &Path) -> anyhow::Result<Self> {
+        let workspace = fs::canonicalize(workspace).with_context(|| {
+            format!("the workspace `{}` can't be reached; change to a directory that can", workspace.display())
+        })?;
+        let user_home = Account::current().home.context("this account has no home directory; set HOME")?;
+        let user_home = fs::canonicalize(&user_home).unwrap_or(user_home);
+        let config = home.config()?;
+        let persona =
+            choice.persona.clone().or_else(|| choice.policy.is_none().then(|| config.persona.clone()).flatten());
+        let loader = UserFiles { personas: home.personas(), policies: home.path().join("policies") };
+        let source = match (&choice.policy, &persona) {
+            (Some(file), _) => read_policy(file)?,
+            (None, Some(persona)) => named(&loader, persona)?,
+            (None, None) => configured(home, &loader, &config.policy)?,
+        };
+        let user = Policy::load(&source, &loader).map_err(|errors| anyhow::anyhow!("{errors}"))?;
+        let project_file = find_project(&workspace, &user_home);
+        let project = match &project_file {
+            Some(file) => {
+                let directory = file.parent().unwrap_or(&workspace).to_owned();
+                let policy = Policy::load(&read_policy(file)?, &ProjectFiles { directory });
+                Some(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?)
+            }
+            None => None,
+        };
+        let mut context = Context::new(&user_home, &workspace)?.with_control(&resolved(home.path()))?;
+        let sources = user.sources().iter().chain(project.iter().flat_map(|project| project.sources()));
+        let files: Vec<PathBuf> = sources.map(PathBuf::from).filter(|path| path.is_absolute()).collect();
+        for file in &files {
+            context = context.with_protected(file)?;
+        }
+        let label = persona.clone().or_else(|| user.name().map(str::to_owned)).unwrap_or_else(|| source.name.clone());
+        let set = Arc::new(PolicySet::new(user, project, context)?);
+        Ok(Self { set, persona, label, workspace, user_home, files })
+    }
+
+    /// One line on where it comes from.
+    pub fn describe(&self) -> String {
+        let project = if self.set.project().is_some() { ", narrowed by the project's" } else { "" };
+        format!("`{}`{project}, {}", self.label, self.set.digest())
+    }
+}
+
+fn resolved(path: &Path) -> PathBuf {
+    fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
+}
+
+fn configured(home: &Home, loader: &UserFiles, name: &str) -> anyhow::Result<Source> {
+    if name.contains('/') || name.ends_with(".yaml") {
+        return read_policy(&home.path().join(name));
+    }
+    named(loader, name)
+}
+
+fn named(loader: &UserFiles, name: &str) -> anyhow::Result<Source> {
+    // A file of one line that extends the name: the policy crate knows the built-ins and suggests near ones.
+    match loader.named(name) {
+        Some(source) => Ok(source),
+        None => {
+            let quoted = serde_json::to_string(name)?;
+            Ok(Source::new(name, format!("bartizan: 1\nname: {quoted}\nextends: {quoted}\n")))
+        }
+    }
+}
+
+fn read_policy(file: &Path) -> anyhow::Result<Source> {
+    let path = fs::canonicalize(file)
+        .with_context(|| format!("there is no policy at `{}`; write one or name another", file.display()))?;
+    read_source(&path).with_context(|| format!("failed to read the policy `{}`", file.display()))
+}
+
+fn read_source(path: &Path) -> io::Result<Source> {
+    // One byte more than allowed, so that the language's own check names the size.
+    let bytes = read_bounded(path, POLICY_BYTES_MAX as u64 + 1)?;
+    let name = path.to_str().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "its path is not UTF-8"))?;
+    Ok(Source::new(name, bytes))
+}
+
+fn find_project(workspace: &Path, user_home: &Path) -> Option<PathBuf> {
+    let ancestors = workspace.ancestors().take_while(|directory| *directory != user_home || workspace == user_home);
+    ancestors.map(|directory| directory.join(PROJECT_FILE)).find(|file| file.is_file())
+}
+
+/// What the user's own policies may extend: files beside them and personas of the home.
+struct UserFiles {
+    personas: PathBuf,
+    policies: PathBuf,
+}
+
+impl Loader for UserFiles {
+    fn file(&self, reference: &str, from: &str) -> Result<Source, String> {
+        let beside = Path::new(from).parent().filter(|parent| parent.is_absolute()).unwrap_or(&self.policies);
+        let path = match reference.strip_prefix("~/") {
+            Some(rest) => {
+                Account::current().home.ok_or("this account has no home directory; write the whole path")?.join(rest)
+            }
+            None => beside.join(reference),
+        };
+        let shown = path.display().to_string();
+        let path =
+            fs::canonicalize(path).map_err(|error| format!("`{shown}` can't be read ({error}); correct the path"))?;
+        read_source(&path).map_err(|error| format!("`{shown}` can't be read ({error}); correct the path"))
+    }
+
+    fn named(&self, name: &str) -> Option<Source> {
+        if name.is_empty() || name.contains(['/', '\\', '\0']) || name.starts_with('.') {
+            return None;
+        }
+        let candidates = [&self.personas, &self.policies].map(|directory| directory.join(format!("{name}.yaml")));
+        candidates.iter().find_map(|file| read_source(file).ok())
+    }
+}
+
+/// What a project's policy may extend: built-ins and files below its own directory. It is written by whoever
+/// wrote the project, so it must not make us read anything else.
+struct ProjectFiles {
+    directory: PathBuf,
+}
+
+impl Loader for ProjectFiles {
+    fn file(&self, reference: &str, from: &str) -> Result<Source, String> {
+        let refuse = || {
+            format!(
+                "`{reference}` lies outside the project; a project's policy extends built-ins and files below its own directory"
+            )
+        };
+        let relative = Path::new(reference);
+        if !relative.components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir)) {
+            return Err(refuse());
+        }
+        let path = Path::new(from).parent().unwrap_or(&self.directory).join(relative);
+        let path = fs::canonicalize(path)
+            .map_err(|error| format!("`{reference}` can't be read ({error}); correct the path"))?;
+        if !path.starts_with(resolved(&self.directory)) {
+            return Err(refuse());
+        }
+        read_source(&path).map_err(|error| format!("`{reference}` can't be read ({error}); correct the path"))
+    }
+}
+
+/// Stamps of the policy's files, to notice a change without reading them.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stamps(Vec<Option<(std::time::SystemTime, u64)>>);
+
+impl Stamps {
+    /// The files as they are now.
+    pub fn of(files: &[PathBuf]) -> Self {
+        let stamp = |file: &PathBuf| {
+            let metadata = fs::metadata(file).ok()?;
+            Some((metadata.modified().ok()?, metadata.len()))
+        };
+        Self(files.iter().map(stamp).collect())
+    }
+}
+
+/// The directory must be one that may be given to an agent whole.
+pub fn check_workspace(policies: &Policies) -> anyhow::Result<()> {
+    let workspace = &policies.workspace;
+    let too_much = workspace.parent().is_none()
+        || *workspace == policies.user_home
+        || policies.user_home.starts_with(workspace)
+        || [
+            "/usr", "/etc", "/var", "/home", "/root", "/boot", "/bin", "/lib", "/sbin", "/opt", "/dev", "/proc",
+            "/sys", "/run",
+        ]
+        .iter()
+        .any(|place| workspace == Path::new(place));
+    if too_much {
+        bail!(
+            "`{}` is too much to hand to an agent; change to the project's own directory and run it there",
+            workspace.display()
+        );
+    }
+    Ok(())
+}

@@ -1,0 +1,371 @@
+//! One run from start to end: the gate, the box, its network, its terminal, and everything that watches.
+
+mod control;
+mod environment;
+mod events;
+mod reload;
+mod specification;
+mod streams;
+mod terminal_approver;
+mod view;
+mod warden;
+
+pub use environment::CommandError;
+pub use events::EventStream;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context;
+use bartizan_api::control::{BoxStatus, LayerState};
+use bartizan_gate::{Armed, Observer};
+use bartizan_ledger::{Index, close_unknown};
+use bartizan_model::{Deed, Outcome, OutcomeStatus, RunId};
+use bartizan_net::{NetConfig, Network};
+use bartizan_sandbox::{ExitReport, ExitStatus, RunningBox, StopReason};
+use jiff::Timestamp;
+
+use crate::home::Home;
+use crate::output::{Style, short};
+use crate::policies::{Choice, Policies};
+use crate::run::control::Controlled;
+use crate::run::events::Tally;
+use crate::run::streams::Streams;
+use crate::run::warden::Subject;
+use crate::wiring::{Trust, Wired, wire};
+
+/// What `bartizan run` was asked for.
+pub struct Wanted {
+    /// What policy to use.
+    pub choice: Choice,
+    /// The run's name.
+    pub name: Option<String>,
+    /// Where events go.
+    pub events: Option<Arc<EventStream>>,
+    /// The command, not empty.
+    pub command: Vec<std::ffi::OsString>,
+    /// Say nothing at the end.
+    pub quiet: bool,
+}
+
+/// The run's directory; gone when the run is.
+struct RunDirectory(PathBuf);
+
+impl RunDirectory {
+    fn make(home: &Home, run: &RunId) -> anyhow::Result<Self> {
+        let path = home.runs().join(run.as_str());
+        fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| {
+            format!("failed to make `{}`; check free space and permissions with `bartizan doctor`", path.display())
+        })?;
+        bartizan_sandbox::claim(&path, &box_name(run))
+            .with_context(|| format!("failed to write into `{}`; check free space", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for RunDirectory {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+/// The run's name among control groups, which know no underscore.
+fn box_name(run: &RunId) -> String {
+    run.as_str().replace('_', "-")
+}
+
+/// Runs the command in its box. The gate has the first word: what it refuses is never started.
+pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<ExitReport> {
+    let trust = Trust::open(home)?;
+    let policies =
+        Policies::load(home, &wanted.choice, &std::env::current_dir().context("the working directory is gone")?)?;
+    crate::policies::check_workspace(&policies)?;
+    bartizan_sandbox::collect_leftovers(&home.runs())
+        .with_context(|| format!("failed to clear up after earlier runs in `{}`", home.runs().display()))?;
+
+    let run = RunId::generate();
+    let directory = RunDirectory::make(home, &run)?;
+    let tally = Arc::new(Tally::default());
+    let mut observers: Vec<Arc<dyn Observer>> = vec![tally.clone()];
+    observers.extend(wanted.events.clone().map(|events| events as Arc<dyn Observer>));
+    let wired = wire(home, &trust, policies.set.clone(), observers)?;
+    let recovery = recover(home, &wired);
+
+    let name = wanted.name.clone().unwrap_or_else(|| default_name(&wanted.command));
+    let subject = Subject::new(&name, &policies, &run);
+    let gate = wired.gate.clone();
+    let environment = environment::environment(&policies, &run, std::env::vars_os());
+    let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
+    let redactor = bartizan_scan::Redactor::standard();
+    let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
+    let deed = Deed::ExecRun {
+        program: program.to_string_lossy().into_owned(),
+        args: wanted.command.iter().map(text).collect(),
+        cwd: Some(policies.workspace.to_string_lossy().into_owned()),
+    };
+    let armed = gate.admit(subject.action(deed, None)).await?;
+    let inside = Inside {
+        home,
+        style,
+        policies: &policies,
+        wired: &wired,
+        subject,
+        directory: &directory.0,
+        tally: tally.clone(),
+        name,
+        choice: wanted.choice.clone(),
+        command: wanted.command.iter().map(|part| redactor.redact(&part.to_string_lossy()).into_owned()).collect(),
+    };
+    let result = inside.carry_out(&armed, environment, &wanted).await;
+    let outcome = match &result {
+        Ok(report) => outcome(report),
+        Err(error) => Outcome::new(OutcomeStatus::Failed).with_detail(format!("{error:#}")),
+    };
+    let closed = gate.close(armed, outcome).await;
+    let _ = tokio::task::spawn_blocking(move || recovery.join()).await;
+    wired.ledger.close();
+    let report = result?;
+    closed?;
+    if !wanted.quiet {
+        summarise(style, &tally, &run);
+    }
+    Ok(report)
+}
+
+/// Closes what dead runs left open, beside the start of the box so that nobody waits for it.
+fn recover(home: &Home, wired: &Wired) -> std::thread::JoinHandle<()> {
+    let (index, ledger_directory, runs) = (home.index(), home.ledger(), home.runs());
+    let ledger = wired.ledger.clone();
+    std::thread::spawn(move || {
+        let alive = |run: &RunId| runs.join(run.as_str()).exists();
+        let recovered =
+            Index::open(&index, &ledger_directory).map_err(|error| error.to_string()).and_then(|mut index| {
+                close_unknown(&ledger, &mut index, &alive, Timestamp::now()).map_err(|error| error.to_string())
+            });
+        if let Err(error) = recovered {
+            eprintln!("bartizan: what earlier runs left open can't be closed: {error}");
+        }
+    })
+}
+
+fn default_name(command: &[std::ffi::OsString]) -> String {
+    let program =
+        command.first().map(|program| Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned());
+    program.unwrap_or_else(|| "agent".into())
+}
+
+/// Everything a box needs while it lives.
+struct Inside<'a> {
+    home: &'a Home,
+    style: Style,
+    policies: &'a Policies,
+    wired: &'a Wired,
+    subject: Subject,
+    directory: &'a Path,
+    tally: Arc<Tally>,
+    name: String,
+    choice: Choice,
+    /// Redacted, for showing.
+    command: Vec<String>,
+}
+
+impl Inside<'_> {
+    /// Makes the box, gives it its network and terminal, and stays with it to its end.
+    async fn carry_out(
+        &self,
+        armed: &Armed,
+        environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
+        wanted: &Wanted,
+    ) -> anyhow::Result<ExitReport> {
+        let layers = self.policies.set.layers();
+        let view = view::look(&self.policies.set, &layers.files)?;
+        let mut streams = Streams::open(layers.limits.output_bytes)?;
+        let spec = specification::specification(self, &layers, view, environment, &wanted.command, streams.stdio()?);
+        let mut prepared = bartizan_sandbox::prepare(spec)?;
+        let first = prepared.first_process();
+        let net = NetConfig {
+            principal: self.subject.principal.clone(),
+            run: self.subject.run.clone(),
+            limits: specification::net_limits(&layers.limits),
+            resolver: layers.net.resolver,
+            candidates: Arc::new(move || {
+                bartizan_sandbox::processes_of(first).into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect()
+            }),
+        };
+        let network = Network::serve(self.wired.gate.clone(), specification::sockets(prepared.net())?, net)?;
+        let started = async {
+            streams.attach(prepared.terminal()?, self.style)?;
+            let running = prepared.start().await?;
+            self.note_layers(&running).await?;
+            anyhow::Ok(running)
+        };
+        let running = match started.await {
+            Ok(running) => running,
+            Err(error) => {
+                network.shutdown().await;
+                return Err(error);
+            }
+        };
+        let network = Arc::new(network);
+        let report = self.stay(running, &mut streams, &network).await;
+        // The tasks that shared it have ended.
+        if let Some(network) = Arc::into_inner(network) {
+            self.note_traffic(network.shutdown().await).await;
+        }
+        report
+    }
+
+    async fn stay(
+        &self,
+        mut running: RunningBox,
+        streams: &mut Streams,
+        network: &Arc<Network>,
+    ) -> anyhow::Result<ExitReport> {
+        let stopper = running.stopper();
+        let requests = std::mem::replace(running.requests(), tokio::sync::mpsc::channel(1).1);
+        let warden =
+            tokio::spawn(warden::serve(self.wired.gate.clone(), self.subject.clone(), requests, running.answers()));
+        let listener = control::bind(self.directory)?;
+        let stop = {
+            let stopper = stopper.clone();
+            move || stopper.stop(StopReason::Asked)
+        };
+        let controlled =
+            Arc::new(Controlled { desk: self.wired.desk.clone(), status: self.status(&running), stop: Box::new(stop) });
+        let control = tokio::spawn(control::serve(listener, controlled));
+        let reload = tokio::spawn(reload::watch(
+            self.home.clone(),
+            self.choice.clone(),
+            self.policies.clone(),
+            self.wired.decider.clone(),
+            self.wired.gate.clone(),
+            self.subject.run.clone(),
+            network.clone(),
+        ));
+        let prompts = streams.prompts(&self.wired.desk);
+        let signals = {
+            let signal = running.signaller();
+            streams.signals(signal, stopper.clone())
+        };
+        let overflow = streams.overflow(stopper);
+        let report = running.wait().await;
+        for task in [control, reload, prompts, signals, overflow, warden] {
+            task.abort();
+            let _ = task.await;
+        }
+        streams.finish().await;
+        Ok(report)
+    }
+
+    fn status(&self, running: &RunningBox) -> Box<dyn Fn() -> BoxStatus + Send + Sync> {
+        let first = running.first_process();
+        let layers = running
+            .layers()
+            .iter()
+            .map(|status| LayerState {
+                layer: status.layer.to_string(),
+                enforced: status.state == bartizan_sandbox::LayerState::Enforced,
+                detail: status.detail.clone(),
+            })
+            .collect();
+        let fixed = BoxStatus {
+            run: self.subject.run.to_string(),
+            name: self.name.clone(),
+            policy: self.policies.label.clone(),
+            command: self.command.clone(),
+            workspace: self.policies.workspace.to_string_lossy().into_owned(),
+            started_at: Timestamp::now(),
+            keeper_pid: std::process::id(),
+            processes: Vec::new(),
+            layers,
+            counts: Default::default(),
+        };
+        let tally = self.tally.clone();
+        Box::new(move || BoxStatus {
+            processes: bartizan_sandbox::processes_of(first)
+                .into_iter()
+                .filter_map(|pid| u32::try_from(pid).ok())
+                .collect(),
+            counts: tally.counts(),
+            ..fixed.clone()
+        })
+    }
+
+    /// The layers in force stand in the ledger before the program runs for long: a weaker one can't be denied later.
+    async fn note_layers(&self, running: &RunningBox) -> anyhow::Result<()> {
+        let describe =
+            |status: &bartizan_sandbox::LayerStatus| format!("{} {:?} {}", status.layer, status.state, status.detail);
+        let message = running.layers().iter().map(describe).collect::<Vec<_>>().join("; ");
+        self.wired.gate.note(Some(self.subject.run.clone()), "box.layers", &message, BTreeMap::new()).await?;
+        Ok(())
+    }
+
+    async fn note_traffic(&self, traffic: bartizan_net::NetSummary) {
+        let mut figures = traffic.figures;
+        figures.extend(
+            traffic
+                .dropped
+                .unwrap_or_default()
+                .into_iter()
+                .map(|(kind, count)| (format!("dropped_{kind}_packets"), count)),
+        );
+        if figures.values().any(|figure| *figure > 0) {
+            let note =
+                self.wired.gate.note(Some(self.subject.run.clone()), "net.summary", "what the network saw", figures);
+            let _ = note.await;
+        }
+    }
+}
+
+fn outcome(report: &ExitReport) -> Outcome {
+    let mut outcome = match (&report.stopped, &report.status) {
+        (Some(reason), _) => Outcome::new(OutcomeStatus::Stopped).with_detail(stop_reason(*reason)),
+        (None, ExitStatus::Exited(code)) => {
+            Outcome::new(OutcomeStatus::Done).with_figure("exit_status", i64::from(*code))
+        }
+        (None, ExitStatus::Signaled(signal)) => {
+            Outcome::new(OutcomeStatus::Done).with_figure("signal", i64::from(*signal))
+        }
+        (None, ExitStatus::NotStarted { what, .. }) => Outcome::new(OutcomeStatus::Failed).with_detail(what.clone()),
+        (None, ExitStatus::Ended) => Outcome::new(OutcomeStatus::Stopped).with_detail("the box was ended"),
+    };
+    if let Some(bytes) = report.usage.memory_peak_bytes {
+        outcome = outcome.with_figure("memory_peak_bytes", i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+    if let Some(time) = report.usage.cpu_time {
+        outcome = outcome.with_figure("cpu_ms", i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+    }
+    outcome
+}
+
+/// Why Bartizan ended a box, in words.
+pub fn stop_reason(reason: StopReason) -> &'static str {
+    match reason {
+        StopReason::WallTime => "it ran longer than `limits.time` allows",
+        StopReason::Memory => "it used more memory than `limits.memory` allows",
+        StopReason::Output => "it wrote more than `limits.output` allows",
+        StopReason::Disk => "it filled the disk further than `limits.disk` allows",
+        _ => "it was told to stop",
+    }
+}
+
+fn summarise(style: Style, tally: &Tally, run: &RunId) {
+    let counts = tally.counts();
+    if counts.denied == 0 {
+        return;
+    }
+    let word = if counts.denied == 1 { "action was" } else { "actions were" };
+    eprintln!("{} {} {word} denied in {run}:", style.dim("bartizan:"), style.bad(&counts.denied.to_string()));
+    for (what, why) in tally.denied() {
+        eprintln!("  {}  {}", short(&what, 100), style.dim(&short(&why, 40)));
+    }
+    eprintln!(
+        "  {}",
+        style.dim(&format!(
+            "all of them: bartizan log list --run {run} --verdict deny · to allow some: bartizan policy suggest {run}"
+        ))
+    );
+}

@@ -1,0 +1,95 @@
+//! From what policy says to what the box and the network are told.
+
+use std::ffi::OsString;
+
+use bartizan_net::{NamespaceSockets, NetLimits};
+use bartizan_policy::language::{CgroupLevel, RootLevel};
+use bartizan_policy::{Layers, LimitsLayer};
+use bartizan_sandbox::{BoxSpec, Demand, Limits, NetSockets, RootMapping, Stdio};
+
+use crate::run::view::View;
+use crate::run::{Inside, box_name};
+
+/// The box as the policy wants it.
+pub fn specification(
+    inside: &Inside<'_>,
+    layers: &Layers,
+    view: View,
+    environment: Vec<(OsString, OsString)>,
+    command: &[OsString],
+    stdio: Stdio,
+) -> BoxSpec {
+    let policies = inside.policies;
+    BoxSpec {
+        run: box_name(&inside.subject.run),
+        argv: command.to_vec(),
+        cwd: policies.workspace.clone(),
+        env: environment,
+        home: policies.user_home.clone(),
+        read: view.read,
+        write: view.write,
+        readonly: view.readonly,
+        mask: view.mask,
+        // A name guards itself and everything below it; the policy then decides on the whole path.
+        guard_names: layers.files.guard_names.iter().flat_map(|name| [name.clone(), format!("{name}/**")]).collect(),
+        gate_exec: true,
+        limits: limits(&layers.limits),
+        cgroup: match layers.r#box.cgroup {
+            CgroupLevel::Required => Demand::Required,
+            CgroupLevel::Preferred => Demand::Preferred,
+            CgroupLevel::Off => Demand::Off,
+        },
+        landlock: Demand::Required,
+        root_mapping: match layers.r#box.root {
+            RootLevel::Drop => RootMapping::Drop,
+            RootLevel::Keep => RootMapping::Keep,
+        },
+        stdio,
+        run_dir: inside.directory.to_owned(),
+    }
+}
+
+/// What policy doesn't limit keeps the box's own bounds.
+fn limits(layer: &LimitsLayer) -> Limits {
+    let own = Limits::default();
+    Limits {
+        memory: layer.memory_bytes.or(own.memory),
+        pids: layer.pids.map(|pids| u32::try_from(pids).unwrap_or(u32::MAX)).or(own.pids),
+        cpu: layer.cpu_thousandths.map(|thousandths| f64::from(thousandths) / 1000.0).or(own.cpu),
+        open_files: layer.open_files.or(own.open_files),
+        file_bytes: layer.file_size_bytes.or(own.file_bytes),
+        wall: layer.time.or(own.wall),
+        disk_bytes: layer.disk_bytes.or(own.disk_bytes),
+        ..own
+    }
+}
+
+/// What the network may use.
+pub fn net_limits(layer: &LimitsLayer) -> NetLimits {
+    let own = NetLimits::default();
+    NetLimits {
+        connections_max: layer
+            .connections
+            .map_or(own.connections_max, |most| usize::try_from(most).unwrap_or(usize::MAX)),
+        egress_bytes_max: layer.egress_bytes.or(own.egress_bytes_max),
+    }
+}
+
+/// The box's sockets as the network takes them; one that is missing is refused there.
+pub fn sockets(sockets: NetSockets) -> anyhow::Result<NamespaceSockets> {
+    let need = |socket: Option<std::os::fd::OwnedFd>, name: &str| {
+        socket.ok_or_else(|| anyhow::anyhow!("the box handed out no `{name}` socket; run `bartizan doctor`"))
+    };
+    Ok(NamespaceSockets {
+        transparent4: need(sockets.capture_v4, "transparent")?,
+        transparent6: need(sockets.capture_v6, "transparent IPv6")?,
+        proxy: need(sockets.proxy, "proxy")?,
+        dns_udp4: need(sockets.dns_udp_v4, "DNS")?,
+        dns_udp6: need(sockets.dns_udp_v6, "DNS IPv6")?,
+        dns_tcp4: need(sockets.dns_tcp_v4, "DNS over TCP")?,
+        dns_tcp6: need(sockets.dns_tcp_v6, "DNS over TCP IPv6")?,
+        route: need(sockets.route, "route")?,
+        netfilter: need(sockets.netfilter, "netfilter")?,
+        sock_diag: need(sockets.socket_diagnostics, "socket diagnostics")?,
+    })
+}

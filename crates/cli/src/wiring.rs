@@ -1,0 +1,158 @@
+//! Puts the parts together: keys and ledger of a home, policy as the gate's decider, and the gate itself.
+
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use bartizan_crypto::{PublicKey, SigningKey, key_file};
+use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts, Secrets, SecretsError};
+use bartizan_ledger::{FileLedger, LedgerOptions, LedgerSigner, SystemClock, VerifyOptions};
+use bartizan_model::{Action, Verdict};
+use bartizan_policy::PolicySet;
+use bartizan_scan::Redactor;
+
+use crate::home::Home;
+use crate::standing::StandingFiles;
+
+/// The keys of a home.
+#[derive(Clone)]
+pub struct Trust {
+    home: Home,
+    key: Arc<SigningKey>,
+}
+
+impl Trust {
+    /// Loads the home's key.
+    pub fn open(home: &Home) -> anyhow::Result<Self> {
+        let key = key_file::load(&home.key_file())
+            .context("without its key nothing can be signed, so nothing may be done")?;
+        Ok(Self { home: home.clone(), key: Arc::new(key) })
+    }
+
+    /// Loads the home's key, making it first when there is none. Says whether it was made.
+    pub fn create(home: &Home) -> anyhow::Result<(Self, bool)> {
+        let (key, origin) = key_file::load_or_create(&home.key_file())?;
+        key_file::write_public(&home.public_key_file(), &key.public())?;
+        Ok((Self { home: home.clone(), key: Arc::new(key) }, origin == key_file::Origin::Made))
+    }
+
+    /// Which key it is.
+    pub fn key_id(&self) -> String {
+        self.key.public().key_id()
+    }
+
+    /// The public key.
+    pub fn public_key(&self) -> PublicKey {
+        self.key.public()
+    }
+
+    /// Opens the ledger for appending.
+    pub fn ledger(&self) -> anyhow::Result<FileLedger> {
+        let options = LedgerOptions::new(self.home.ledger()).with_witness(Home::witness_directory()?);
+        let (directory, shown) = (Home::witness_directory()?, self.home.ledger());
+        make_witness_directory(&directory)?;
+        FileLedger::open(options, self.key.clone()).with_context(|| {
+            format!("without the ledger `{}` nothing can be recorded, so nothing may be done", shown.display())
+        })
+    }
+
+    /// Verifies the ledger and says how it is in a line.
+    pub fn ledger_health(&self) -> anyhow::Result<String> {
+        drop(self.ledger()?);
+        let options = VerifyOptions { witness: Some(Home::witness_directory()?), checkpoint: None };
+        let report = bartizan_ledger::verify(&self.home.ledger(), &self.public_key(), &options)?;
+        if let Some(bad) = report.first_bad {
+            bail!("{bad}; `bartizan log verify` says more");
+        }
+        if let Some(problem) = report.problems.first() {
+            bail!("{problem}; `bartizan log verify` says more");
+        }
+        Ok(format!("{} entries verified, {} signed", report.entries, report.signed))
+    }
+}
+
+fn make_witness_directory(directory: &Path) -> anyhow::Result<()> {
+    use std::os::unix::fs::DirBuilderExt;
+    let made = std::fs::DirBuilder::new().recursive(true).mode(0o700).create(directory);
+    made.with_context(|| format!("failed to make `{}`, where the ledger's witness is kept; set XDG_STATE_HOME to a place that can be written", directory.display()))
+}
+
+/// The policy in force as the gate's decider; swapped whole when its files change.
+pub struct PolicyDecider {
+    set: RwLock<Arc<PolicySet>>,
+}
+
+impl PolicyDecider {
+    /// Decides under this policy.
+    pub fn new(set: Arc<PolicySet>) -> Self {
+        Self { set: RwLock::new(set) }
+    }
+
+    /// The policy in force.
+    pub fn set(&self) -> Arc<PolicySet> {
+        self.set.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Decides under another policy from now on.
+    pub fn swap(&self, set: Arc<PolicySet>) {
+        *self.set.write().unwrap_or_else(PoisonError::into_inner) = set;
+    }
+}
+
+impl Decider for PolicyDecider {
+    fn decide(&self, action: &Action) -> Verdict {
+        self.set().verdict(&action.deed)
+    }
+
+    fn approval_timeout(&self) -> Duration {
+        self.set().approval_timeout()
+    }
+}
+
+/// There is no vault yet: nothing to release, and no policy can ask for it.
+struct NoSecrets;
+
+impl Secrets for NoSecrets {
+    fn inject(&self, _action: &Action, _verdict: &Verdict) -> Result<(), SecretsError> {
+        Ok(())
+    }
+}
+
+/// A gate and the parts others need to reach.
+pub struct Wired {
+    /// The gate.
+    pub gate: Arc<Gate>,
+    /// Where questions wait.
+    pub desk: Arc<Desk>,
+    /// The policy in force.
+    pub decider: Arc<PolicyDecider>,
+    /// The ledger, to close at the end.
+    pub ledger: Arc<FileLedger>,
+}
+
+/// Builds the gate over a home's keys and ledger and a policy.
+pub fn wire(
+    home: &Home,
+    trust: &Trust,
+    set: Arc<PolicySet>,
+    observers: Vec<Arc<dyn Observer>>,
+) -> anyhow::Result<Wired> {
+    let ledger = Arc::new(trust.ledger()?);
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(ledger.last_at()));
+    clock.now()?;
+    let desk = Arc::new(Desk::new(Arc::new(StandingFiles::new(home.approvals(), trust.key.clone())), clock.clone()));
+    let decider = Arc::new(PolicyDecider::new(set));
+    let approver: Arc<dyn Approver> = desk.clone();
+    let gate = Arc::new(Gate::new(Parts {
+        decider: decider.clone(),
+        approver,
+        secrets: Arc::new(NoSecrets),
+        ledger: ledger.clone(),
+        signer: Arc::new(LedgerSigner::new(trust.key.clone())),
+        clock,
+        redactor: Arc::new(Redactor::standard()),
+        observers,
+    }));
+    Ok(Wired { gate, desk, decider, ledger })
+}
