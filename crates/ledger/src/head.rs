@@ -1,6 +1,9 @@
 //! The head: where the ledger ended after the last commit, signed. One block, overwritten in place under
 //! the ledger's lock and never waited for: after a power cut it may be older than the entries, which is
 //! mended by reading on from it, but never newer, which is how a cut tail shows.
+//!
+//! Before a batch is written the head also says, signed, what the ledger will be with it. So when a writer dies
+//! in the middle, the entries it left can be told from entries that somebody without the key has added.
 
 use std::fs::File;
 use std::io;
@@ -17,7 +20,7 @@ use crate::end::End;
 use crate::layout;
 
 /// One page: written at once, so that a killed process can't leave half of it. The 53 subtree roots that the largest
-/// ledger can have take 2,500 bytes, the rest some 600.
+/// ledger can have take 2,500 bytes, the rest some 900.
 const HEAD_BYTES: usize = 4096;
 
 /// Version of the head's form.
@@ -27,6 +30,8 @@ const HEAD_VERSION: u32 = 1;
 struct HeadForm {
     version: u32,
     checkpoint: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    intended: Option<String>,
     before_last: Vec<String>,
     last: Digest,
     at: Option<Timestamp>,
@@ -43,14 +48,18 @@ pub(crate) struct Head {
     pub(crate) checkpoint: Checkpoint,
     /// The checkpoint as it was signed.
     pub(crate) note: String,
+    /// What the ledger is once the batch is written that was under way.
+    pub(crate) intended: Option<Checkpoint>,
     /// Size at the last durable checkpoint; a hint.
     pub(crate) checkpointed: u64,
 }
 
-pub(crate) fn write(file: &File, end: &End, note: &str, checkpointed: u64) -> io::Result<()> {
+/// Overwrites the head. `note` is the checkpoint of `end`; `intended` that of the end after the batch under way.
+pub(crate) fn write(file: &File, end: &End, note: &str, intended: Option<&str>, checkpointed: u64) -> io::Result<()> {
     let form = HeadForm {
         version: HEAD_VERSION,
         checkpoint: note.to_owned(),
+        intended: intended.map(str::to_owned),
         before_last: end.before_last().roots().iter().map(|root| STANDARD.encode(root)).collect(),
         last: end.last.into(),
         at: end.at,
@@ -91,5 +100,6 @@ pub(crate) fn parse(block: &[u8], key: &PublicKey) -> Option<Head> {
         _ => return None,
     };
     let holds = form.version == HEAD_VERSION && end.size() == checkpoint.size && end.root() == checkpoint.root;
-    holds.then_some(Head { end, checkpoint, note: form.checkpoint, checkpointed: form.checkpointed })
+    let intended = form.intended.and_then(|note| Checkpoint::open(&note, &origin, key).ok());
+    holds.then_some(Head { end, checkpoint, note: form.checkpoint, intended, checkpointed: form.checkpointed })
 }

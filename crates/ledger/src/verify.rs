@@ -263,6 +263,7 @@ pub(crate) fn check(mut input: Input, key: &PublicKey, tolerance: Tolerance) -> 
         bad: None,
         doubt: None,
         tolerance,
+        intended: input.head.as_ref().and_then(|head| head.intended.clone()),
         head_last: input.head.as_ref().map(|head| (head.checkpoint.size, head.end.last)),
         commitments: Commitments {
             reader: input.checkpoints,
@@ -393,6 +394,8 @@ struct Fold {
     bad: Option<BadEntry>,
     doubt: Option<Doubt>,
     tolerance: Tolerance,
+    /// What a writer that died had signed before it wrote; it may never have come to be.
+    intended: Option<Checkpoint>,
     head_last: Option<(u64, Hash)>,
     commitments: Commitments,
 }
@@ -489,6 +492,10 @@ impl Fold {
     /// Compares with the commitments of the present size.
     fn commit(&mut self) {
         let size = self.end.size();
+        if self.intended.as_ref().is_some_and(|intended| intended.size == size && intended.root == self.end.root()) {
+            self.commitments.good += 1;
+            self.commitments.signed = size;
+        }
         if self.commitments.next_size() != Some(size) {
             return;
         }

@@ -55,6 +55,8 @@ pub(crate) struct Writer {
     public: PublicKey,
     segment_bytes_max: u64,
     end: End,
+    /// The end that was last signed, and its note; behind `end` only while recovery has something to say.
+    signed: (End, String),
     /// The present segment; absent before the first entry.
     file: Option<File>,
     lock: Arc<File>,
@@ -100,6 +102,7 @@ impl Writer {
             head: layout::open_private(&layout.head(), true)?,
             checkpoints: layout::open_private(&layout.checkpoints(), true)?,
             witness: place.witness.as_deref().map(|path| Witness::open(path, &public)).transpose()?,
+            signed: Self::sign(End::empty(&origin), &origin, &key),
             end: End::empty(&origin),
             layout,
             origin,
@@ -115,7 +118,7 @@ impl Writer {
         writer.find_end(place)?;
         writer.check_witness()?;
         if writer.notes.is_empty() {
-            writer.sign();
+            writer.publish();
         } else {
             let batch = writer.write(&[]);
             batch.map_err(|error| OpenError::Untrusted { problem: error.reason })?;
@@ -153,7 +156,10 @@ impl Writer {
         }
         let lock_file = Arc::clone(&self.lock);
         let Ok(_locked) = lock(&lock_file) else { return };
-        if self.refresh().is_ok() && self.checkpointed < self.end.size() {
+        if self.refresh().is_err() || (!self.notes.is_empty() && self.write(&[]).is_err()) {
+            return;
+        }
+        if self.checkpointed < self.signed.0.size() {
             let _ = self.checkpoint();
         }
     }
@@ -254,7 +260,8 @@ impl Writer {
     /// Reads on from the known end. Cuts off a torn last line, which nobody was ever told is kept.
     fn catch_up(&mut self) -> Result<(), OpenError> {
         let head = self.read_head()?;
-        let before = self.end.size();
+        // Without a head, what was read before was held against every other checkpoint there is.
+        let mut signed = head.as_ref().map_or(self.end.size(), |head| head.checkpoint.size);
         let mut torn_bytes = 0;
         loop {
             let path = self.layout.segment(self.end.segment);
@@ -265,7 +272,7 @@ impl Writer {
                 if length < self.end.offset {
                     return Err(self.tampered("the end of its segment was cut off"));
                 }
-                torn_bytes = self.read_segment(length, next_exists, head.as_ref())?;
+                torn_bytes = self.read_segment(length, next_exists, head.as_ref(), &mut signed)?;
             }
             if !next_exists {
                 break;
@@ -286,15 +293,27 @@ impl Writer {
                 file.sync_data().map_err(io)?;
             }
         }
-        let unsigned = size - head.map_or(before.min(size), |head| head.checkpoint.size);
+        let unsigned = size.saturating_sub(signed);
         if torn_bytes > 0 || unsigned > 0 {
             self.notes.push(recovered(torn_bytes, unsigned));
         }
+        self.signed = match head {
+            Some(head) if unsigned > 0 => (head.end, head.note),
+            None if unsigned > 0 => Self::sign(End::empty(&self.origin), &self.origin, &self.key),
+            _ => Self::sign(self.end.clone(), &self.origin, &self.key),
+        };
         Ok(())
     }
 
     /// Accepts the entries from the known end to the end of the segment; gives the bytes of a torn last line.
-    fn read_segment(&mut self, length: u64, next_exists: bool, head: Option<&Head>) -> Result<u64, OpenError> {
+    /// Raises `signed` to what a dead writer had signed before it wrote.
+    fn read_segment(
+        &mut self,
+        length: u64,
+        next_exists: bool,
+        head: Option<&Head>,
+        signed: &mut u64,
+    ) -> Result<u64, OpenError> {
         let path = self.layout.segment(self.end.segment);
         let io = |source| OpenError::io("read", &path, source);
         let Some(file) = &self.file else { return Ok(0) };
@@ -318,9 +337,14 @@ impl Writer {
                     }
                     Ok(entry) => {
                         self.end.accept(entry_hash(line), entry.at, line.len() as u64 + 1);
-                        let signed = head.map(|head| &head.checkpoint).filter(|signed| signed.size == self.end.size());
-                        if signed.is_some_and(|signed| signed.root != self.end.root()) {
+                        let Some(head) = head else { continue };
+                        let size = self.end.size();
+                        if head.checkpoint.size == size && head.checkpoint.root != self.end.root() {
                             return Err(self.tampered("the head was signed over other entries"));
+                        }
+                        let intended = head.intended.as_ref().filter(|intended| intended.size == size);
+                        if intended.is_some_and(|intended| intended.root == self.end.root()) {
+                            *signed = size;
                         }
                     }
                 },
@@ -382,6 +406,8 @@ impl Writer {
             self.file = Some(self.create_segment(&path)?);
         }
         let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let (end, note) = Self::sign(end, &self.origin, &self.key);
+        let _ = head::write(&self.head, &self.signed.0, &self.signed.1, Some(&note), self.checkpointed);
         let written = file.write_all_at(&bytes, self.end.offset);
         let synced = written.is_ok().then(|| file.sync_data());
         let failure = match (written, synced) {
@@ -393,6 +419,7 @@ impl Writer {
         };
         if let Some((reason, lasting)) = failure {
             let rolled_back = file.set_len(self.end.offset);
+            let _ = head::write(&self.head, &self.signed.0, &self.signed.1, None, self.checkpointed);
             let reason =
                 format!("{reason}; nothing was recorded; check the disk's free space and health, then try again");
             if lasting || rolled_back.is_err() {
@@ -400,33 +427,39 @@ impl Writer {
             }
             return Err(CommitError { reason });
         }
-        self.end = end;
+        self.end = end.clone();
+        self.signed = (end, note);
         self.notes.clear();
         if self.end.size() - self.checkpointed.min(self.end.size()) >= CHECKPOINT_ENTRIES {
             // The entries are safe either way; a checkpoint that can't be kept now is made with the next batch.
             let _ = self.checkpoint();
         } else {
-            self.sign();
+            self.publish();
         }
         Ok(positions)
     }
 
-    /// Signs the present end into the head and the witness. Nothing waits for these: a head that is older than the
+    /// The end together with its signed checkpoint.
+    fn sign(end: End, origin: &str, key: &SigningKey) -> (End, String) {
+        let note = end.checkpoint(origin).sign(key);
+        (end, note)
+    }
+
+    /// Puts what was signed last into the head and the witness. Nothing waits for these: a head that is older than the
     /// entries is mended at the next opening, and the next commit writes both again.
-    fn sign(&self) -> String {
-        let note = self.end.checkpoint(&self.origin).sign(&self.key);
-        let _ = head::write(&self.head, &self.end, &note, self.checkpointed);
+    fn publish(&self) {
+        let (end, note) = &self.signed;
+        let _ = head::write(&self.head, end, note, None, self.checkpointed);
         if let Some(witness) = &self.witness {
-            let _ = witness.write(&note);
+            let _ = witness.write(note);
         }
-        note
     }
 
     /// Signs the present end durably.
     fn checkpoint(&mut self) -> io::Result<()> {
-        let before = std::mem::replace(&mut self.checkpointed, self.end.size());
-        let note = self.sign();
-        checkpoints::append(&self.checkpoints, &note).inspect_err(|_| self.checkpointed = before)?;
+        let before = std::mem::replace(&mut self.checkpointed, self.signed.0.size());
+        self.publish();
+        checkpoints::append(&self.checkpoints, &self.signed.1).inspect_err(|_| self.checkpointed = before)?;
         self.head.sync_data()?;
         self.witness.as_ref().map_or(Ok(()), Witness::sync)
     }

@@ -77,7 +77,7 @@ fn nothing_answered_is_lost_when_processes_are_killed() {
     drop(home.open());
     let begun = Instant::now();
     let mut kept: HashMap<u64, String> = HashMap::new();
-    let (mut kills, mut recovered, mut random) = (0, 0, 0x9e37_79b9_7f4a_7c15_u64);
+    let (mut kills, mut unfinished, mut random) = (0, 0, 0x9e37_79b9_7f4a_7c15_u64);
     while kills < KILLS && begun.elapsed() < TIME_MAX {
         // Two processes at once; the second is killed a little after the first, and meanwhile goes on alone.
         let mut children = [start(&home), start(&home)];
@@ -96,6 +96,13 @@ fn nothing_answered_is_lost_when_processes_are_killed() {
                 assert_eq!(kept.insert(seq.parse().unwrap(), hash.to_owned()), None, "one place answered twice");
             }
         }
+        // Before anybody opens it again: good, or exactly what a crash leaves.
+        if let Some(bad) = home.verify().first_bad {
+            let crash =
+                ["is torn after", "no signed checkpoint covers it"].iter().any(|what| bad.reason.contains(what));
+            assert!(crash && bad.seq >= kept.keys().max().map_or(0, |seq| seq + 1), "after {kills} kills: {bad}");
+            unfinished += 1;
+        }
         drop(home.open());
         let report = home.verify();
         assert!(report.is_good(), "after {kills} kills: {report:?}");
@@ -106,9 +113,9 @@ fn nothing_answered_is_lost_when_processes_are_killed() {
         let found = bartizan_model::Digest::of_bytes(lines[*seq as usize].as_bytes()).to_string();
         assert_eq!(&found, hash, "entry {seq}");
     }
-    recovered += lines.iter().filter(|line| line.contains("ledger.recovered")).count();
+    let recovered = lines.iter().filter(|line| line.contains("ledger.recovered")).count();
     println!(
-        "{kills} kills in {:.1} s: {} entries, {} answered, {recovered} recoveries",
+        "{kills} kills in {:.1} s: {} entries, {} answered, {unfinished} left unfinished, {recovered} recoveries",
         begun.elapsed().as_secs_f64(),
         lines.len(),
         kept.len()
