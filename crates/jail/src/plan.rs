@@ -97,6 +97,8 @@ pub struct ResourceLimit {
 /// Where the box's first process is put before it may go on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Cgroup {
+    /// 1 or 2, or 0 without any.
+    pub version: u8,
     /// Directories, already made and limited.
     pub directories: Vec<OsString>,
 }

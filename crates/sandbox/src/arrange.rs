@@ -80,7 +80,10 @@ pub(crate) fn plan(spec: &BoxSpec, groups: &Groups) -> Result<JailPlan, StartErr
         texts: texts(identity, &spec.home, has_etc),
         limits: resource_limits(&spec.limits),
         landlock_required: spec.landlock == Demand::Required,
-        cgroup: Cgroup { directories: groups.directories.iter().map(OsString::from).collect() },
+        cgroup: Cgroup {
+            version: groups.version,
+            directories: groups.directories.iter().map(OsString::from).collect(),
+        },
         terminal: match spec.stdio {
             Stdio::Terminal { rows, columns } => Some((rows, columns)),
             Stdio::Descriptors(_) => None,

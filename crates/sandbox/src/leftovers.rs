@@ -58,6 +58,14 @@ pub fn collect_leftovers(runs: &Path) -> io::Result<Leftovers> {
     Ok(found)
 }
 
+/// Marks a run's directory as this process's, before there is a box.
+///
+/// # Errors
+/// The directory can't be written.
+pub fn claim(directory: &Path, run: &str) -> io::Result<()> {
+    write(directory, run, &Groups::default())
+}
+
 pub(crate) fn write(directory: &Path, run: &str, groups: &Groups) -> io::Result<()> {
     let pid = std::process::id();
     let record = Record {

@@ -20,8 +20,11 @@ mod watch;
 
 pub use bartizan_jail::{Layer, LayerState, LayerStatus, Operation};
 pub use error::StartError;
-pub use leftovers::{Leftovers, collect_leftovers};
+pub use leftovers::{Leftovers, claim, collect_leftovers};
 pub use prepared::{PreparedBox, prepare};
-pub use running::{Answer, Answers, ExitReport, ExitStatus, RunningBox, StopReason, Stopper, Usage, WardenRequest};
+pub use processes::of_box as processes_of;
+pub use running::{
+    Answer, Answers, ExitReport, ExitStatus, RunningBox, Signaller, StopReason, Stopper, Usage, WardenRequest,
+};
 pub use sockets::NetSockets;
 pub use spec::{BoxSpec, Demand, Limits, RootMapping, Stdio};

@@ -4,7 +4,8 @@ use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 /// Process identifiers, as this process numbers them, of all in the pid namespace of `first`.
-pub(crate) fn of_box(first: i32) -> Vec<i32> {
+#[must_use]
+pub fn of_box(first: i32) -> Vec<i32> {
     let Some(namespace) = namespace(first) else { return Vec::new() };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries

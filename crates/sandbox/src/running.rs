@@ -71,6 +71,8 @@ pub enum StopReason {
     WallTime,
     Memory,
     Disk,
+    /// It wrote more output than it may; whoever copies the output says so.
+    Output,
     /// [`Stopper::stop`] was called.
     Asked,
 }
@@ -103,6 +105,21 @@ pub struct Answers(
     /// Not bounded by itself: at most one answer stands for each waiting thread of the box.
     mpsc::UnboundedSender<ToInit>,
 );
+
+/// Delivers signals to the command.
+#[derive(Debug, Clone)]
+pub struct Signaller(
+    /// Not bounded by itself: signals come from a person or a supervisor.
+    mpsc::UnboundedSender<ToInit>,
+);
+
+impl Signaller {
+    /// Delivers a signal by its number.
+    pub fn signal(&self, number: i32) {
+        // A closed channel means that the box is over.
+        let _ = self.0.send(ToInit::Signal(number));
+    }
+}
 
 /// A running box. Dropping it ends it.
 #[derive(Debug)]
@@ -185,10 +202,10 @@ impl RunningBox {
         processes::of_box(self.first)
     }
 
-    /// Delivers a signal to the command.
-    pub fn signal(&self, number: i32) {
-        // A closed channel means that the box is over.
-        let _ = self.answers.0.send(ToInit::Signal(number));
+    /// Delivers signals to the command, from anywhere.
+    #[must_use]
+    pub fn signaller(&self) -> Signaller {
+        Signaller(self.answers.0.clone())
     }
 
     /// Waits until every process of the box is gone and its traces are cleared. Requests that nobody

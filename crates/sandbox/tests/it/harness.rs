@@ -12,8 +12,6 @@ use bartizan_sandbox::{
     BoxSpec, Demand, ExitReport, ExitStatus, Limits, PreparedBox, RootMapping, RunningBox, Stdio, prepare,
 };
 
-/// Set in the second run, so that it doesn't start a third.
-const MARK: &str = "BARTIZAN_TEST_AS_USER";
 const NOBODY: u32 = 65534;
 
 /// Runs `test` here and, when here is root, once more as an ordinary user.
@@ -30,7 +28,6 @@ pub(crate) fn both<F: Future<Output = ()>>(name: &str, test: impl Fn(Place) -> F
     #[allow(clippy::disallowed_methods, reason = "starts this test program itself as another user")]
     let output = Command::new(&path)
         .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .env(MARK, "1")
         .uid(NOBODY)
         .gid(NOBODY)
         .current_dir("/")

@@ -36,7 +36,7 @@ pub(crate) fn apply(plan: &JailPlan) -> Result<Vec<LayerStatus>, Fault> {
     set_no_new_privs(true).at(Layer::NoNewPrivileges, "set no-new-privileges")?;
     layers.push(enforced(Layer::NoNewPrivileges, ""));
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Layer::Capabilities, "become non-dumpable")?;
-    sys::set_limit(libc::RLIMIT_CORE as u32, 0).at(Layer::ResourceLimits, "forbid core files")?;
+    sys::set_limit(libc::RLIMIT_CORE, 0).at(Layer::ResourceLimits, "forbid core files")?;
     layers.push(landlock(plan)?);
     let absent = if plan.guard_names.is_empty() { ABSENT } else { ABSENT_GUARDED };
     // The filter added last is asked first, and wins among equally strict answers.

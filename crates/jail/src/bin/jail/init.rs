@@ -25,14 +25,17 @@ pub(crate) struct Start {
     pub(crate) socket: OwnedFd,
     pub(crate) link: OwnedFd,
     pub(crate) stdio: Vec<OwnedFd>,
+    /// Files to enter control groups of version 1 by.
+    pub(crate) groups: Vec<OwnedFd>,
     /// The janitor is root.
     pub(crate) privileged: bool,
 }
 
 /// Runs the box; never returns.
 pub(crate) fn run(plan: &JailPlan, start: Start) -> ! {
-    let Start { socket, link, stdio, privileged } = start;
-    let outcome = build(plan, &socket, &link, stdio, privileged)
+    let Start { socket, link, stdio, groups, privileged } = start;
+    let outcome = enter_groups(groups)
+        .and_then(|()| build(plan, &socket, &link, stdio, privileged))
         .and_then(|(stdio, child_signal)| serve(plan, &socket, &link, stdio, &child_signal));
     if let Err(Fault { layer, what, errno }) = outcome {
         // When the socket is closed there is nobody left to tell.
@@ -40,6 +43,14 @@ pub(crate) fn run(plan: &JailPlan, start: Start) -> ! {
         sys::exit(1);
     }
     sys::exit(0)
+}
+
+/// `0` means oneself, which needs no lock: this process has one thread.
+fn enter_groups(groups: Vec<OwnedFd>) -> Result<(), Fault> {
+    for file in groups {
+        rustix::io::write(&file, b"0").at(Layer::Cgroup, "enter the box's control group")?;
+    }
+    Ok(())
 }
 
 fn build(

@@ -9,6 +9,7 @@ use std::path::Path;
 use bartizan_jail::channel::{self, DESCRIPTORS_MAX};
 use bartizan_jail::{Descriptor, FromJanitor, JailPlan, Layer, ToJanitor, TreeOwner, decode};
 use rustix::event::{PollFd, PollFlags, poll};
+use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, WaitOptions, geteuid, pidfd_send_signal, waitpid};
@@ -90,7 +91,7 @@ struct Running {
     pid: Pid,
     pidfd: OwnedFd,
     /// Held open: its end tells the first process that the janitor is gone.
-    _link: OwnedFd,
+    link: OwnedFd,
 }
 
 impl Drop for Running {
@@ -105,34 +106,46 @@ fn start(plan: &JailPlan, socket: OwnedFd, stdio: Vec<OwnedFd>) -> Result<Runnin
         .at(Layer::Helper, "socket pair")?;
     let privileged = geteuid().is_root();
     let what = "make user, mount, pid, network, ipc and uts namespaces";
-    let running = match sys::clone_into(NAMESPACES as u64).at(Layer::UserNamespace, what)? {
+    let groups = open_groups(plan)?;
+    let group = groups.first().filter(|_| plan.cgroup.version == 2);
+    let running = match sys::clone_into(NAMESPACES as u64, group).at(Layer::UserNamespace, what)? {
         Clone::Child => {
             drop(ours);
-            init::run(plan, Start { socket, link: theirs, stdio, privileged })
+            let groups = if group.is_some() { Vec::new() } else { groups };
+            init::run(plan, Start { socket, link: theirs, stdio, groups, privileged })
         }
-        Clone::Parent { pid, pidfd } => Running { pid, pidfd, _link: ours },
+        Clone::Parent { pid, pidfd } => Running { pid, pidfd, link: ours },
     };
-    drop((theirs, socket, stdio));
+    drop((theirs, socket, stdio, groups));
 
     write_maps(plan, running.pid, privileged)?;
-    for directory in &plan.cgroup.directories {
-        let file = Path::new(directory).join("cgroup.procs");
-        write(&file, &running.pid.as_raw_nonzero().to_string())
-            .at(Layer::Cgroup, format_args!("write `{}`", file.display()))?;
-    }
     let trees = if plan.identity.dropped { idmapped_trees(plan, running.pid)? } else { Vec::new() };
     let mut rest = trees.as_slice();
     loop {
         let (now, later) = rest.split_at(rest.len().min(DESCRIPTORS_MAX));
         let descriptors: Vec<_> = now.iter().map(AsFd::as_fd).collect();
         let more = !later.is_empty();
-        channel::send(&running._link, &more, &descriptors).at(Layer::Helper, "release the first process")?;
+        channel::send(&running.link, &more, &descriptors).at(Layer::Helper, "release the first process")?;
         if !more {
             break;
         }
         rest = later;
     }
     Ok(running)
+}
+
+/// A group of version 2 is entered at birth. For those of version 1 the first process gets the files
+/// to enter them by itself: moving another process would have to wait for the whole machine.
+fn open_groups(plan: &JailPlan) -> Result<Vec<OwnedFd>, Fault> {
+    let open = |directory: &OsString| {
+        let (path, flags) = match plan.cgroup.version {
+            1 => (Path::new(directory).join("tasks"), OFlags::WRONLY),
+            _ => (Path::new(directory).to_path_buf(), OFlags::PATH | OFlags::DIRECTORY),
+        };
+        rustix::fs::open(&path, flags | OFlags::CLOEXEC, Mode::empty())
+            .at(Layer::Cgroup, format_args!("open `{}`", path.display()))
+    };
+    plan.cgroup.directories.iter().map(open).collect()
 }
 
 fn write_maps(plan: &JailPlan, pid: Pid, privileged: bool) -> Result<(), Fault> {

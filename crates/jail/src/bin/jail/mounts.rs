@@ -126,7 +126,7 @@ fn filesystem(kind: &str, options: &[(&str, &str)], attributes: u64) -> Result<O
 fn move_in(root: &OwnedFd) -> Result<(), Fault> {
     let flags = MoveMountFlags::MOVE_MOUNT_F_EMPTY_PATH;
     let put = |foothold: &&str| move_mount(root, "", CWD, *foothold, flags).is_ok();
-    if !FOOTHOLDS.iter().any(|foothold| put(foothold)) {
+    if !FOOTHOLDS.iter().any(put) {
         return Err(Errno::NOENT).at(Layer::Mounts, "attach the box's root to /tmp, /usr or /mnt");
     }
     fchdir(root).at(Layer::Mounts, "enter the box's root")?;

@@ -48,8 +48,10 @@ pub(crate) fn adopt(number: RawFd) -> Result<OwnedFd> {
     }
 }
 
-/// Starts a child in the namespaces named by `flags`, sharing nothing with it.
-pub(crate) fn clone_into(flags: u64) -> Result<Clone> {
+/// Starts a child in the namespaces named by `flags`, sharing nothing with it, and in the control
+/// group (version 2) whose directory `group` is.
+pub(crate) fn clone_into(flags: u64, group: Option<&OwnedFd>) -> Result<Clone> {
+    const CLONE_INTO_CGROUP: u64 = 1 << 33;
     let mut pidfd: RawFd = -1;
     // SAFETY: all-zero is a valid `clone_args`; without CLONE_VM the child has its own copy of
     // memory, and this process has one thread, so no lock is held in the copy.
@@ -57,6 +59,10 @@ pub(crate) fn clone_into(flags: u64) -> Result<Clone> {
         let mut arguments: libc::clone_args = zeroed();
         arguments.flags = flags | libc::CLONE_PIDFD as u64;
         arguments.pidfd = &raw mut pidfd as u64;
+        if let Some(group) = group {
+            arguments.flags |= CLONE_INTO_CGROUP;
+            arguments.cgroup = group.as_raw_fd() as u64;
+        }
         arguments.exit_signal = libc::SIGCHLD as u64;
         check(libc::syscall(libc::SYS_clone3, &raw mut arguments, size_of::<libc::clone_args>()))?
     };

@@ -106,7 +106,7 @@ impl Workshop {
         make: impl FnOnce(&OwnedFd, &[u8]) -> Result<(), Errno>,
     ) -> Result<(), Stop> {
         let mut walk = Walk::new(call.thread, file)?;
-        let Last::Name(name) = walk.to_last()? else { return Err(Errno::EXIST.into()) };
+        let Last::Name(name) = walk.reach_last()? else { return Err(Errno::EXIST.into()) };
         let at = walk.directory();
         if statat(at, name.as_slice(), AtFlags::SYMLINK_NOFOLLOW).is_ok() {
             return Err(Errno::EXIST.into());
@@ -127,12 +127,12 @@ impl Workshop {
         let follow = flags & libc::AT_SYMLINK_FOLLOW.cast_unsigned() != 0;
         let empty = old.path.is_empty() && flags & libc::AT_EMPTY_PATH.cast_unsigned() != 0;
         let source =
-            if empty { walk::start(call.thread, old.start)? } else { Walk::new(call.thread, old)?.to_end(follow)? };
+            if empty { walk::start(call.thread, old.start)? } else { Walk::new(call.thread, old)?.into_end(follow)? };
         self.make(call, new, Operation::Link, approved, |at, name| {
             if walk::is_link(&source)? {
                 // Only a name can stand for a symbolic link itself: find it again.
                 let mut walk = Walk::new(call.thread, old)?;
-                let Last::Name(old_name) = walk.to_last()? else { return Err(Errno::PERM) };
+                let Last::Name(old_name) = walk.reach_last()? else { return Err(Errno::PERM) };
                 return linkat(walk.directory(), old_name.as_slice(), at, name, AtFlags::empty());
             }
             let path = format!("/proc/self/fd/{}", source.as_raw_fd());
@@ -142,7 +142,7 @@ impl Workshop {
 
     fn rename(&self, call: &Call, old: &Named, new: &Named, flags: u32, approved: Option<&Path>) -> Result<(), Stop> {
         let (mut from, mut to) = (Walk::new(call.thread, old)?, Walk::new(call.thread, new)?);
-        let (from_last, to_last) = (from.to_last()?, to.to_last()?);
+        let (from_last, to_last) = (from.reach_last()?, to.reach_last()?);
         let (Last::Name(old_name), Last::Name(new_name)) = (from_last, to_last) else {
             return Err(Errno::BUSY.into());
         };
@@ -230,7 +230,7 @@ impl Workshop {
         let existing = flags.difference(OFlags::CREATE | OFlags::EXCL) | own | OFlags::NOFOLLOW;
         let fresh = flags | own | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW;
         let mut walk = Walk::new(call.thread, file)?;
-        let mut last = walk.to_last()?;
+        let mut last = walk.reach_last()?;
         for _ in 0..TRIES {
             let name = match last {
                 Last::Name(ref name) => name.clone(),
@@ -247,13 +247,13 @@ impl Workshop {
                     // With O_PATH a link is opened rather than refused.
                     Ok(open) if follows && flags.contains(OFlags::PATH) && walk::is_link(&open)? => {
                         walk.follow(&name)?;
-                        last = walk.to_last()?;
+                        last = walk.reach_last()?;
                         continue;
                     }
                     Ok(open) => return Ok(Some(open)),
                     Err(Errno::LOOP) if follows => {
                         walk.follow(&name)?;
-                        last = walk.to_last()?;
+                        last = walk.reach_last()?;
                         continue;
                     }
                     Err(Errno::NXIO) => {
@@ -337,7 +337,7 @@ fn exec(thread: i32, file: &Named, argv: &[Vec<u8>], truncated: bool, flags: u32
             walk::start(thread, file.start)?
         } else {
             let follow = flags & libc::AT_SYMLINK_NOFOLLOW.cast_unsigned() == 0;
-            Walk::new(thread, file)?.to_end(follow)?
+            Walk::new(thread, file)?.into_end(follow)?
         };
         Ok((walk::path_of(&program)?, walk::path_of(walk::start(thread, libc::AT_FDCWD)?)?))
     };

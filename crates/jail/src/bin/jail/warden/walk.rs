@@ -59,7 +59,7 @@ impl Walk {
     }
 
     /// Walks up to the last name, without looking at what it is.
-    pub(crate) fn to_last(&mut self) -> Result<Last, Errno> {
+    pub(crate) fn reach_last(&mut self) -> Result<Last, Errno> {
         while let Some(name) = self.todo.pop() {
             let is_dots = name == b"." || name == b"..";
             if self.todo.is_empty() && !is_dots {
@@ -72,7 +72,7 @@ impl Walk {
         Ok(Last::Here)
     }
 
-    /// Follows the symbolic link `name` in the directory reached; [`Walk::to_last`] then goes on.
+    /// Follows the symbolic link `name` in the directory reached; [`Walk::reach_last`] then goes on.
     pub(crate) fn follow(&mut self, name: &[u8]) -> Result<(), Errno> {
         let link = openat(&self.at, name, HANDLE | OFlags::NOFOLLOW, Mode::empty())?;
         if !is_link(&link)? {
@@ -84,9 +84,9 @@ impl Walk {
     }
 
     /// Walks to the end, following a last symbolic link if `follow`, and opens a handle to it.
-    pub(crate) fn to_end(mut self, follow: bool) -> Result<OwnedFd, Errno> {
+    pub(crate) fn into_end(mut self, follow: bool) -> Result<OwnedFd, Errno> {
         loop {
-            match self.to_last()? {
+            match self.reach_last()? {
                 Last::Here => return Ok(self.at),
                 Last::Name(name) => {
                     let found = openat(&self.at, name.as_slice(), HANDLE | OFlags::NOFOLLOW, Mode::empty())?;
