@@ -7,6 +7,7 @@
 
 mod criterion;
 mod examples;
+mod jail;
 mod memory;
 mod run;
 mod stats;
@@ -25,9 +26,10 @@ type Bench = fn(&Options) -> Result<Vec<Row>>;
 
 const BENCHES: &[(&str, &str, Bench)] = &[
     ("run", "`bartizan run -- /bin/true` against bubblewrap and a plain start", run::run),
+    ("jail", "the box alone against bubblewrap", jail::jail),
     ("memory", "size of the binary, memory of an idle run", memory::memory),
-    ("examples", "what crates measure themselves: jail, proxy, ledger (`examples/bench_*.rs`)", examples::examples),
-    ("criterion", "the crates' criterion benches", criterion::criterion),
+    ("examples", "what crates measure themselves, such as the proxy (`examples/bench_*.rs`)", examples::examples),
+    ("criterion", "the crates' own benches", criterion::criterion),
 ];
 
 struct Options {

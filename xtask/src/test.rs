@@ -1,6 +1,9 @@
 //! `cargo xtask test`: every check there is, cheapest first, so that a mistake is heard of early.
 
-use std::time::{Duration, Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result};
 
@@ -50,16 +53,23 @@ fn lints() -> Result<()> {
 /// One cargo invocation for everything: a second one with other packages would select other features and
 /// compile the same dependencies again. It leaves the dev binary where tests and generators look for it.
 fn tests() -> Result<()> {
-    if !shell::is_root() {
-        println!("    not root: tests that need root report themselves as skipped");
-    }
-    shell::run(
+    // Testkit adds a line for every test that can't run here.
+    let skipped = workspace::target().join("skipped-tests");
+    let _ = fs::remove_file(&skipped);
+    let result = shell::run(
         shell::cargo()
             .args(["test", "--workspace", "--locked", "--quiet"])
             .env("PATH", setup::search_path()?)
             .env("BARTIZAN_BIN", codegen::binary())
+            .env("BARTIZAN_SKIPPED", &skipped)
             .env("BARTIZAN_VENV", setup::venv()),
-    )
+    );
+    let skipped = fs::read_to_string(&skipped).unwrap_or_default();
+    println!("    skipped tests: {}", skipped.lines().count());
+    for line in skipped.lines() {
+        println!("        {line}");
+    }
+    result
 }
 
 fn dependencies() -> Result<()> {

@@ -9,3 +9,9 @@ pub const BARTIZAN_VENV: &str = "BARTIZAN_VENV";
 
 /// A ready-made probe to use instead of building one.
 pub const BARTIZAN_PROBE: &str = "BARTIZAN_PROBE";
+
+/// Where the ledger's bench writes, to measure a disk of one's choice. Without it: the temporary folder.
+pub const BARTIZAN_BENCH_DIRECTORY: &str = "BARTIZAN_BENCH_DIRECTORY";
+
+/// The file that collects which tests were skipped and why.
+pub const BARTIZAN_SKIPPED: &str = "BARTIZAN_SKIPPED";

@@ -1,5 +1,5 @@
-//! The crates' criterion benches, run one crate after the other, their medians collected from what criterion
-//! leaves in the target directory.
+//! The crates' own benches, run one crate after the other; the medians of those that use criterion are collected from what it
+//! leaves in the target directory, the others print theirs.
 
 use std::{collections::BTreeSet, fs, path::Path};
 
