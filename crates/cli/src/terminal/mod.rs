@@ -9,6 +9,7 @@
 //!
 //! Start reading at [`Terminal`]; [`relay`] does the work, [`screen`] knows what is on the screen.
 
+mod commands;
 mod keys;
 mod layout;
 mod lexer;
@@ -37,8 +38,9 @@ pub(crate) use panel::Timing;
 pub(crate) use plain::PlainPrompt;
 pub(crate) use prompt::{PromptAnswer, PromptView, Prompter};
 
+use commands::{Command, Commands, Status};
 use raw::RawMode;
-use relay::{Command, Commands, Parts, Relay, Status};
+use relay::{Parts, Relay};
 use screen::Screen;
 
 /// Why the terminal could not be taken over.

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::oneshot;
 
-use super::relay::{Command, Commands};
+use super::commands::{Command, Commands};
 
 /// What a person is shown. The text is already redacted; the panel makes it printable.
 #[derive(Debug, Clone, Default)]

@@ -6,15 +6,15 @@
 use std::collections::VecDeque;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::termios::{tcgetwinsize, tcsetwinsize};
-use tokio::sync::watch;
 
+use super::commands::{Command, Commands, Status};
 use super::keys::{self, Key};
 use super::panel::{Panel, Timing};
 use super::prompt::{PromptAnswer, Question};
@@ -48,67 +48,6 @@ const FLUSH_MAX: Duration = Duration::from_secs(1);
 /// More questions at once than a person could answer; the rest are cancelled, which denies.
 const QUESTIONS_MAX: usize = 64;
 
-/// What others tell the relay.
-pub(super) enum Command {
-    Ask(Box<Question>),
-    Withdraw(u64),
-    /// The window has another size.
-    Resize,
-    /// The user wants the shell back (SIGTSTP).
-    Suspend,
-    /// Running again, perhaps after someone else used the terminal (SIGCONT).
-    Continue,
-    /// We are told to end (SIGTERM, SIGHUP, SIGINT, SIGQUIT).
-    Terminate,
-    /// The program has exited: relay what is left, then stop.
-    Finish,
-    /// Stop now.
-    Abort,
-}
-
-/// Where commands are put.
-pub(super) struct Commands {
-    sender: mpsc::Sender<Command>,
-    wake: OwnedFd,
-    questions: AtomicU64,
-}
-
-impl Commands {
-    pub(super) fn new(sender: mpsc::Sender<Command>, wake: OwnedFd) -> Self {
-        Self { sender, wake, questions: AtomicU64::new(0) }
-    }
-
-    pub(super) fn send(&self, command: Command) {
-        // A relay that has stopped needs no commands.
-        if self.sender.send(command).is_ok() {
-            _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
-        }
-    }
-
-    pub(super) fn next_question(&self) -> u64 {
-        self.questions.fetch_add(1, Ordering::Relaxed)
-    }
-}
-
-/// What the relay tells others.
-pub(super) struct Status {
-    pub(super) output_bytes: AtomicU64,
-    pub(super) limit_passed: watch::Sender<bool>,
-    pub(super) terminated: watch::Sender<bool>,
-    pub(super) stopped: watch::Sender<bool>,
-}
-
-impl Status {
-    pub(super) fn new() -> Self {
-        Self {
-            output_bytes: AtomicU64::new(0),
-            limit_passed: watch::Sender::new(false),
-            terminated: watch::Sender::new(false),
-            stopped: watch::Sender::new(false),
-        }
-    }
-}
-
 /// What a relay is made of.
 pub(super) struct Parts {
     pub(super) input: OwnedFd,
@@ -141,6 +80,8 @@ pub(super) struct Relay {
     input_closed: bool,
     output_closed: bool,
     ending: Option<Ending>,
+    /// The terminal is the shell's until SIGCONT.
+    suspended: bool,
 }
 
 /// The question on the screen.
@@ -170,6 +111,7 @@ impl Relay {
             input_closed: false,
             output_closed: false,
             ending: None,
+            suspended: false,
         }
     }
 
@@ -190,6 +132,9 @@ impl Relay {
             if !self.obey(command) {
                 return false;
             }
+        }
+        if self.suspended {
+            return self.wait_for_command();
         }
         let now = Instant::now();
         self.move_questions(now);
@@ -231,6 +176,9 @@ impl Relay {
                 self.parts.status.terminated.send_replace(true);
             }
             Command::Finish => {
+                if self.suspended {
+                    self.resume();
+                }
                 self.cancel_questions();
                 let now = Instant::now();
                 self.ending = Some(Ending { quiet_at: now + QUIET, latest: now + DRAIN_MAX, hung_up: false });
@@ -533,8 +481,15 @@ impl Relay {
         self.draw();
     }
 
+    /// Gives the terminal back and stops the process. Stopping takes effect at any time after it was asked for, so
+    /// nothing is touched until SIGCONT tells that it is over.
     fn suspend(&mut self) {
-        if let Some(up) = &self.up {
+        if std::mem::replace(&mut self.suspended, true) {
+            return;
+        }
+        if let Some(up) = &self.up
+            && !self.parts.is_plain
+        {
             let bytes = self.parts.screen.end_panel(up.cover);
             self.to_user.extend_from_slice(&bytes);
         }
@@ -543,22 +498,37 @@ impl Relay {
         self.flush();
         self.parts.raw.leave();
         (self.parts.stop)();
+    }
+
+    /// Takes the terminal again: after our own stop, or after one that couldn't be caught, when someone else may have
+    /// written on the screen.
+    fn resume(&mut self) {
         _ = self.parts.raw.enter();
-        let again = self.parts.screen.take_again();
-        self.to_user.extend_from_slice(&again);
-        if let Some(up) = &self.up {
-            let bytes = self.parts.screen.begin_panel(up.cover);
-            self.to_user.extend_from_slice(&bytes);
+        let was_suspended = std::mem::take(&mut self.suspended);
+        if self.parts.is_plain {
+            return self.resize();
         }
+        let mut bytes = Vec::new();
+        if was_suspended {
+            bytes = self.parts.screen.take_again();
+            if let Some(up) = &self.up {
+                bytes.extend_from_slice(&self.parts.screen.begin_panel(up.cover));
+            }
+        } else if self.up.is_none() && self.parts.screen.cover() == Cover::Over {
+            bytes = self.parts.screen.end_panel(Cover::Over);
+        }
+        self.to_user.extend_from_slice(&bytes);
         self.resize();
     }
 
-    fn resume(&mut self) {
-        _ = self.parts.raw.enter();
-        if self.up.is_none() && self.parts.screen.cover() == Cover::Over && !self.parts.is_plain {
-            let bytes = self.parts.screen.end_panel(Cover::Over);
-            self.to_user.extend_from_slice(&bytes);
+    fn wait_for_command(&self) -> bool {
+        let mut descriptors = [PollFd::new(&self.parts.commands.wake, PollFlags::IN)];
+        match poll(&mut descriptors, None) {
+            Ok(_) | Err(Errno::INTR) => {}
+            Err(_) => return false,
         }
-        self.resize();
+        let mut count = [0; 8];
+        _ = rustix::io::read(&self.parts.commands.wake, &mut count);
+        true
     }
 }

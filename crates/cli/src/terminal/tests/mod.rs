@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use rustix::pty::{OpenptFlags, ioctl_tiocgptpeer, openpt, unlockpt};
 use rustix::termios::{LocalModes, Winsize, tcgetattr, tcgetwinsize, tcsetwinsize};
 
-use super::relay::Command;
+use super::commands::Command;
 use super::*;
 
 /// Far more than anything here takes; reaching it means that it won't happen.

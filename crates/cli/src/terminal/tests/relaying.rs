@@ -155,12 +155,8 @@ async fn output_beyond_the_limit_is_told_and_not_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn suspending_gives_the_terminal_to_the_shell_and_back() {
     static STOPPED: AtomicBool = AtomicBool::new(false);
-    static CONTINUED: AtomicBool = AtomicBool::new(false);
     fn stop() {
         STOPPED.store(true, Ordering::SeqCst);
-        while !CONTINUED.load(Ordering::SeqCst) {
-            std::thread::sleep(Duration::from_millis(1));
-        }
     }
     let mut desk = Desk::with(options(PROMPT), Ability::Full, stop);
     desk.write("\x1b[?1049h\x1b[?25l\x1b[2J\x1b[5;5H\x1b[32mediting\x1b[?1h");
@@ -171,7 +167,10 @@ async fn suspending_gives_the_terminal_to_the_shell_and_back() {
     assert!(!desk.is_raw());
     let (_, _, is_alternate) = desk.picture();
     assert!(!is_alternate && !desk.seen.screen().hide_cursor());
-    CONTINUED.store(true, Ordering::SeqCst);
+    desk.write("\x1b[1;1Hmeanwhile");
+    desk.terminal().commands.send(Command::Continue);
+    desk.until_shown("meanwhile").await;
+    desk.write("\x1b[1;1H\x1b[m\x1b[K\x1b[32m\x1b[5;12H");
     desk.until_picture(&before).await;
     assert!(desk.is_raw());
 }
