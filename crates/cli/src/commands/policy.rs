@@ -1,21 +1,278 @@
-//! `bartizan policy`: what is in force, why, and what to change.
+//! `bartizan policy`: what is in force, why, whether it does what its tests say, and what to add to it.
 
-use std::path::Path;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use anyhow::{Context, bail};
+use bartizan_ledger::{Index, Query};
+use bartizan_model::{Deed, Effect, Record, RunId, Verdict};
+use bartizan_policy::{PolicySet, parse_case};
+use clap::{Args, Subcommand};
+use serde_json::json;
 
-use crate::output::Style;
+use crate::control;
+use crate::home::Home;
+use crate::output::{self, Style, short};
+use crate::policies::{Choice, Policies};
 
 /// Show, explain, test and improve policies
 #[derive(Subcommand)]
 pub enum Policy {
     /// Print the policy in force, with everything it extends
-    Show,
+    Show(Show),
+    /// Look for mistakes a person would want to know of
+    Lint(Chosen),
+    /// Say what each layer enforces, or which rule decides an action and why
+    Explain(Explain),
+    /// Propose the smallest addition that would allow what a run was denied
+    Suggest(Suggest),
+    /// Run the allow, ask and deny cases written in the policy
+    Test(Chosen),
+}
+
+/// Which policy.
+#[derive(Args)]
+pub struct Chosen {
+    /// This persona's
+    #[arg(long, value_name = "NAME", conflicts_with = "policy")]
+    persona: Option<String>,
+    /// This file [default: the configured policy]
+    #[arg(long, value_name = "FILE")]
+    policy: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// Print a policy
+#[derive(Args)]
+pub struct Show {
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
+/// Explain a policy
+#[derive(Args)]
+pub struct Explain {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// One action, e.g. `connect api.github.com:443`, `file.write ./.envrc`, `exec git push`, `http GET https://…`, `dns example.com`, `tool github/search`
+    #[arg(value_name = "ACTION")]
+    action: Vec<String>,
+}
+
+/// Suggest additions
+#[derive(Args)]
+pub struct Suggest {
+    /// The run whose denials to look at
+    run: String,
+    #[command(flatten)]
+    chosen: Chosen,
+}
+
+impl Chosen {
+    fn load(&self, home: &Home) -> anyhow::Result<Policies> {
+        let choice = Choice { persona: self.persona.clone(), policy: self.policy.clone() };
+        Policies::load(home, &choice, &std::env::current_dir()?)
+    }
 }
 
 impl Policy {
-    pub fn run(self, _home: Option<&Path>, _style: Style) -> anyhow::Result<ExitCode> {
+    pub fn run(self, home: Option<&Path>, style: Style) -> anyhow::Result<ExitCode> {
+        let home = Home::open(home)?;
+        match self {
+            Self::Show(show) => show.run(&home, style),
+            Self::Lint(chosen) => lint(&home, style, &chosen),
+            Self::Explain(explain) => explain.run(&home, style),
+            Self::Suggest(suggest) => suggest.run(&home, style),
+            Self::Test(chosen) => test(&home, style, &chosen),
+        }
+    }
+}
+
+impl Show {
+    fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
+        let policies = self.chosen.load(home)?;
+        let set = &policies.set;
+        if self.chosen.json {
+            let project = set.project().map(|project| project.file());
+            output::print_json(&json!({ "digest": set.digest(), "sources": policies.files, "user": set.user().file(), "project": project }))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut stdout = io::stdout().lock();
+        let mut print = |policy: &bartizan_policy::Policy, what: &str| -> anyhow::Result<()> {
+            writeln!(stdout, "{}", style.dim(&format!("# {what}, from {}", policy.sources().join(" → "))))?;
+            write!(stdout, "{}", serde_saphyr::to_string(policy.file())?)?;
+            Ok(())
+        };
+        print(set.user(), "the user's policy")?;
+        if let Some(project) = set.project() {
+            print(project, "the project's, which can only narrow it")?;
+        }
+        writeln!(stdout, "{}", style.dim(&format!("# digest {}", set.digest())))?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+fn lint(home: &Home, style: Style, chosen: &Chosen) -> anyhow::Result<ExitCode> {
+    let policies = chosen.load(home)?;
+    let warnings = policies.set.lint();
+    if chosen.json {
+        let warnings: Vec<_> = warnings.iter().map(|warning| json!({ "place": warning.place.to_string(), "message": warning.message })).collect();
+        output::print_json(&warnings)?;
+    } else {
+        let mut stdout = io::stdout().lock();
+        for warning in &warnings {
+            writeln!(stdout, "{} {}", style.warn(&format!("{}:", warning.place)), short(&warning.message, 1000))?;
+        }
+        if warnings.is_empty() {
+            writeln!(io::stderr(), "nothing to complain about in {}", policies.describe())?;
+        }
+    }
+    Ok(if warnings.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+impl Explain {
+    fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
+        let policies = self.chosen.load(home)?;
+        if self.action.is_empty() {
+            return layers(&policies, style, self.chosen.json);
+        }
+        let deed = parse_case(&self.action.join(" "), policies.set.context())?;
+        let explanation = policies.set.explain_action(&deed);
+        if self.chosen.json {
+            let matched: Vec<_> = explanation
+                .matched
+                .iter()
+                .map(|rule| json!({ "policy": rule.policy, "rule": rule.rule, "effect": rule.effect, "decided": rule.decided }))
+                .collect();
+            output::print_json(&json!({ "deed": deed, "verdict": explanation.verdict, "matched": matched }))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut stdout = io::stdout().lock();
+        let verdict = &explanation.verdict;
+        writeln!(stdout, "{}  {} {}", style.effect(verdict.effect), deed.kind().as_str(), short(&deed.target(), 1000))?;
+        writeln!(stdout, "  because {}", short(&verdict.reason, 1000))?;
+        for matched in &explanation.matched {
+            let mark = if matched.decided { style.bold("→") } else { " ".to_owned() };
+            let text = matched.rule.text.as_deref().unwrap_or("");
+            let source = matched.rule.source.as_deref().unwrap_or("");
+            writeln!(
+                stdout,
+                "  {mark} {:<5} {:<24} {:<32} {}",
+                matched.effect.as_str(),
+                short(&matched.rule.rule, 24),
+                short(text, 32),
+                style.dim(&format!("{} {}", matched.policy, short(source, 200)))
+            )?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+fn layers(policies: &Policies, style: Style, as_json: bool) -> anyhow::Result<ExitCode> {
+    let explanation = policies.set.explain();
+    if as_json {
+        let layers: Vec<_> = explanation.layers.iter().map(|layer| json!({ "layer": layer.layer, "enforces": layer.lines })).collect();
+        output::print_json(&json!({ "policy": policies.label, "digest": policies.set.digest(), "workspace": policies.workspace, "layers": layers }))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut stdout = io::stdout().lock();
+    writeln!(stdout, "{}  in {}", policies.describe(), policies.workspace.display())?;
+    for layer in &explanation.layers {
+        writeln!(stdout, "\n{}", style.bold(layer.layer))?;
+        for line in &layer.lines {
+            writeln!(stdout, "  {}", short(line, 2000))?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+impl Suggest {
+    fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
+        let run = find_run(home, &self.run)?;
+        let policies = self.chosen.load(home)?;
+        let query = Query { run: Some(run.clone()), verdict: Some(Effect::Deny), limit: 0, ..Query::default() };
+        let rows = Index::open(&home.index(), &home.ledger())?.query(&query)?;
+        let denied: Vec<(Deed, Verdict)> = rows
+            .into_iter()
+            .filter_map(|row| match row.entry.record {
+                Record::Refused { action, verdict: Some(verdict), .. } => Some((action.deed, verdict)),
+                _ => None,
+            })
+            .collect();
+        let suggestion = policies.set.suggest(&denied);
+        if self.chosen.json {
+            output::print_json(&json!({ "run": run, "yaml": suggestion.yaml, "notes": suggestion.notes, "not_suggested": suggestion.not_suggested }))?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        let mut stdout = io::stdout().lock();
+        if suggestion.yaml.is_empty() {
+            writeln!(io::stderr(), "nothing of {run} needs an addition to the policy")?;
+        } else {
+            writeln!(stdout, "{}", style.dim("# add to your policy what you agree with:"))?;
+            write!(stdout, "{}", suggestion.yaml)?;
+        }
+        for note in &suggestion.notes {
+            writeln!(stdout, "{}", style.dim(&format!("# {}", short(note, 400))))?;
+        }
+        for left in &suggestion.not_suggested {
+            writeln!(stdout, "{}", style.warn(&format!("# not suggested: {}", short(left, 400))))?;
+        }
+        Ok(ExitCode::SUCCESS)
+    }
+}
+
+/// The run a person means: whole, or the end of it; `last` is the newest.
+fn find_run(home: &Home, named: &str) -> anyhow::Result<RunId> {
+    if let Ok(run) = named.parse() {
+        return Ok(run);
+    }
+    if let Ok((_, status)) = control::find_box(home, named) {
+        return Ok(status.run.parse()?);
+    }
+    let rows = Index::open(&home.index(), &home.ledger())?.query(&Query { limit: 0, ..Query::default() })?;
+    let mut runs = rows.iter().rev().filter_map(|row| row.entry.record.run());
+    let found = match named {
+        "last" => runs.next(),
+        _ if named.len() >= 4 => runs.find(|run| run.as_str().ends_with(&named.to_ascii_uppercase())),
+        _ => None,
+    };
+    match found {
+        Some(run) => Ok(run.clone()),
+        None => bail!("there is no run `{}` in the ledger; `bartizan log list` shows those there are, `last` is the newest", short(named, 60)),
+    }
+}
+
+fn test(home: &Home, style: Style, chosen: &Chosen) -> anyhow::Result<ExitCode> {
+    let policies = chosen.load(home)?;
+    let results = PolicySet::run_tests(&policies.set);
+    let failed = results.iter().filter(|result| !result.passed()).count();
+    if chosen.json {
+        let results: Vec<_> = results
+            .iter()
+            .map(|result| {
+                json!({
+                    "action": result.action,
+                    "place": result.place.to_string(),
+                    "expected": result.expected,
+                    "verdict": result.verdict,
+                    "passed": result.passed(),
+                    "problem": result.problem,
+                })
+            })
+            .collect();
+        output::print_json(&json!({ "passed": results.len() - failed, "failed": failed, "cases": results }))?;
+    } else {
+        let mut stdout = io::stdout().lock();
+        for result in results.iter().filter(|result| !result.passed()) {
+            let problem = result.problem.as_deref().unwrap_or("");
+            writeln!(stdout, "{}  {}: {} `{}`", style.bad("FAIL"), result.place, result.expected.as_str(), short(&result.action, 200))?;
+            writeln!(stdout, "      {}", short(problem, 400))?;
+        }
+        let count = results.len() - failed;
+        writeln!(stdout, "{count} passed, {failed} failed").context("failed to write")?;
+    }
+    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
