@@ -20,6 +20,7 @@ pub struct Context {
     home: Vec<u8>,
     workspace: Vec<u8>,
     control: Vec<Vec<u8>>,
+    protected: Vec<Vec<u8>>,
 }
 
 impl Context {
@@ -28,7 +29,12 @@ impl Context {
     /// # Errors
     /// One of them isn't absolute.
     pub fn new(home: &Path, workspace: &Path) -> Result<Self, ContextError> {
-        Ok(Self { home: absolute("home", home)?, workspace: absolute("workspace", workspace)?, control: Vec::new() })
+        Ok(Self {
+            home: absolute("home", home)?,
+            workspace: absolute("workspace", workspace)?,
+            control: Vec::new(),
+            protected: Vec::new(),
+        })
     }
 
     /// The same with a place that is Bartizan's own (its home, a policy file): never readable, whatever the
@@ -38,6 +44,16 @@ impl Context {
     /// It isn't absolute.
     pub fn with_control(mut self, path: &Path) -> Result<Self, ContextError> {
         self.control.push(absolute("control path", path)?);
+        Ok(self)
+    }
+
+    /// The same with a file no program may write, whatever the policy says: the policy itself, where it lies
+    /// in the open.
+    ///
+    /// # Errors
+    /// It isn't absolute.
+    pub fn with_protected(mut self, path: &Path) -> Result<Self, ContextError> {
+        self.protected.push(absolute("protected path", path)?);
         Ok(self)
     }
 
@@ -51,6 +67,10 @@ impl Context {
 
     pub(crate) fn control(&self) -> &[Vec<u8>] {
         &self.control
+    }
+
+    pub(crate) fn protected(&self) -> &[Vec<u8>] {
+        &self.protected
     }
 }
 

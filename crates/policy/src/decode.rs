@@ -153,8 +153,8 @@ impl Decoder {
             match key.value.as_str() {
                 "default" => net.default = self.effect(node),
                 "resolver" => net.resolver = self.resolver(node),
-                "allow" => net.allow = self.list(node, Self::net_rule),
-                "ask" => net.ask = self.list(node, Self::net_rule),
+                "allow" => net.allow = self.list(node, Self::granting_net_rule),
+                "ask" => net.ask = self.list(node, Self::granting_net_rule),
                 "deny" => {
                     net.deny = self.list(node, Self::net_rule);
                     for rule in net.deny.iter().flatten() {
@@ -360,6 +360,14 @@ impl Decoder {
         };
         let name = name.map_or_else(|| "*".to_owned(), |name| name.value);
         Some(At { value: ToolRule { server: server.value, name }, place: node.place.clone() })
+    }
+
+    fn granting_net_rule(&mut self, node: &Node) -> Option<At<NetRule>> {
+        let rule = self.net_rule(node)?;
+        if let Some(problem) = rule.value.host.too_wide() {
+            self.errors.add(&rule.place, problem);
+        }
+        Some(rule)
     }
 
     fn net_rule(&mut self, node: &Node) -> Option<At<NetRule>> {

@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use crate::language::Exec;
 use crate::path;
-use crate::pattern::{PathPattern, Wildcard, rank};
+use crate::pattern::{PathPattern, Wildcard, rank, unfold};
 use crate::place::quoted;
 use crate::rule::{Best, RuleInfo, id};
 use crate::tree::{Mode, Tree};
@@ -37,8 +37,12 @@ enum Argument {
 }
 
 impl CommandPattern {
-    /// Reads a pattern; the message says what is wrong.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    /// Reads a pattern, braces unfolded; the message says what is wrong.
+    pub(crate) fn parse(text: &str) -> Result<Vec<Self>, String> {
+        unfold(text)?.iter().map(|alternative| Self::parse_one(alternative)).collect()
+    }
+
+    fn parse_one(text: &str) -> Result<Self, String> {
         let mut words = text.split_whitespace();
         let Some(first) = words.next() else {
             return Err("a command pattern can't be empty".into());
@@ -123,7 +127,8 @@ fn fit(pattern: &[Argument], arguments: &[String]) -> bool {
 #[derive(Debug)]
 pub(crate) struct Commands {
     pub(crate) rules: Vec<RuleInfo>,
-    arguments: Vec<Option<Vec<Argument>>>,
+    /// The alternatives of all rules: whose they are, and the arguments they want.
+    alternatives: Vec<(u32, Option<Vec<Argument>>)>,
     by_name: HashMap<String, SmallVec<[u32; 4]>>,
     by_wildcard: Vec<(Wildcard, u32)>,
     by_path: Tree,
@@ -134,7 +139,7 @@ impl Commands {
     pub(crate) fn compile(exec: &Exec, default: Effect) -> Self {
         let mut compiled = Self {
             rules: Vec::new(),
-            arguments: Vec::new(),
+            alternatives: Vec::new(),
             by_name: HashMap::new(),
             by_wildcard: Vec::new(),
             by_path: Tree::new(Mode::Grant),
@@ -142,38 +147,42 @@ impl Commands {
         };
         for (effect, list) in [(Effect::Allow, &exec.allow), (Effect::Ask, &exec.ask), (Effect::Deny, &exec.deny)] {
             for (index, text) in list.iter().flatten().enumerate() {
-                let Ok(pattern) = CommandPattern::parse(&text.value) else { continue };
-                let number = id(compiled.rules.len());
+                let Ok(patterns) = CommandPattern::parse(&text.value) else { continue };
+                let rank = patterns.iter().map(CommandPattern::rank).max().unwrap_or(0);
+                let rule = id(compiled.rules.len());
                 let name = format!("exec.{}[{index}]", effect.as_str());
-                compiled.rules.push(RuleInfo::new(name, &text.value, &text.place, effect, pattern.rank()));
-                match pattern.program {
-                    Program::Name(wildcard, name) if wildcard.is_literal() => {
-                        compiled.by_name.entry(name).or_default().push(number);
-                    }
-                    Program::Name(wildcard, _) => compiled.by_wildcard.push((wildcard, number)),
-                    Program::Path(patterns) => {
-                        for pattern in patterns {
-                            compiled.by_path.insert(b"", &pattern.segments, number);
-                        }
-                    }
+                compiled.rules.push(RuleInfo::new(name, &text.value, &text.place, effect, rank));
+                for pattern in patterns {
+                    compiled.push(rule, pattern);
                 }
-                compiled.arguments.push(pattern.arguments);
             }
         }
         compiled
+    }
+
+    fn push(&mut self, rule: u32, pattern: CommandPattern) {
+        let number = id(self.alternatives.len());
+        self.alternatives.push((rule, pattern.arguments));
+        match pattern.program {
+            Program::Name(wildcard, name) if wildcard.is_literal() => {
+                self.by_name.entry(name).or_default().push(number);
+            }
+            Program::Name(wildcard, _) => self.by_wildcard.push((wildcard, number)),
+            Program::Path(patterns) => {
+                for pattern in patterns {
+                    self.by_path.insert(b"", &pattern.segments, number);
+                }
+            }
+        }
     }
 
     /// Tells every rule that matches; `arguments` start with `argv[0]`.
     pub(crate) fn visit(&self, program: &str, arguments: &[String], mut found: impl FnMut(u32)) {
         let arguments = arguments.get(1..).unwrap_or_default();
         let mut offer = |number: u32| {
-            let fits = match self.arguments.get(number as usize) {
-                Some(Some(pattern)) => fit(pattern, arguments),
-                Some(None) => true,
-                None => false,
-            };
-            if fits {
-                found(number);
+            let Some((rule, wanted)) = self.alternatives.get(number as usize) else { return };
+            if wanted.as_ref().is_none_or(|pattern| fit(pattern, arguments)) {
+                found(*rule);
             }
         };
         let name = program.trim_end_matches('/').rsplit('/').next().unwrap_or_default();

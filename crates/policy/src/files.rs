@@ -176,8 +176,8 @@ impl Paths {
         }
     }
 
-    /// What holds whatever a policy says: Bartizan's own files are not there, and a project's policy can't be
-    /// rewritten by the program it governs.
+    /// What holds whatever a policy says: Bartizan's own files are not there, and no policy can be rewritten by
+    /// the program it governs.
     fn push_control(&mut self, context: &Context) {
         let mut add = |list: List, rule: &str, text: String, base: &[u8], pattern: PathPattern| {
             let number = id(self.rules.len());
@@ -190,6 +190,10 @@ impl Paths {
         for path in context.control() {
             let nothing = PathPattern { base: Base::Root, segments: Vec::new() };
             add(List::Deny, "control.home", String::from_utf8_lossy(path).into_owned(), path, nothing);
+        }
+        for path in context.protected() {
+            let nothing = PathPattern { base: Base::Root, segments: Vec::new() };
+            add(List::Protect, "control.policy", String::from_utf8_lossy(path).into_owned(), path, nothing);
         }
         for pattern in PathPattern::parse("**/{bartizan.yaml,bartizan.yml}").unwrap_or_default() {
             add(List::Protect, "control.policy", "**/bartizan.yaml".into(), &[], pattern);
@@ -252,8 +256,17 @@ impl Paths {
         }
     }
 
-    pub(crate) fn decide_write(&self, path: &[u8]) -> FileFound {
-        let matches = self.matches(path);
+    /// With `opens_a_way` what comes to stand at the path may have content of its own.
+    pub(crate) fn decide_write(&self, path: &[u8], opens_a_way: bool) -> FileFound {
+        let mut matches = self.matches(path);
+        if opens_a_way {
+            self.restricting.visit_begun(path, |number| {
+                let counts = self.entries.get(number as usize).is_some_and(|entry| !entry.exception);
+                if counts && !matches.contains(&number) {
+                    matches.push(number);
+                }
+            });
+        }
         if let Some(number) = self.best(&matches, List::Deny).or(self.best(&matches, List::Protect)) {
             return FileFound::Rule(Effect::Deny, number);
         }

@@ -146,12 +146,6 @@ impl HostPattern {
             let Some(Host::Name(name)) = Host::canonical(below).filter(|_| !below.contains('*')) else {
                 return Err(format!("{} is no host; a wildcard is `*.` and a name", quoted(text)));
             };
-            if is_public_suffix(&name) {
-                return Err(format!(
-                    "{} would reach everybody under the public suffix `{name}`; name the hosts, or write `*` if every name is meant",
-                    quoted(text)
-                ));
-            }
             return Ok(Self::Below(name.into_owned()));
         }
         match Host::canonical(text) {
@@ -165,6 +159,17 @@ impl HostPattern {
             }
             None if text.contains("://") => Err(format!("{} is a URL; write the host alone", quoted(text))),
             None => Err(format!("{} is neither a host name nor an address", quoted(text))),
+        }
+    }
+
+    /// Why this pattern can't be granted, if it can't: its wildcard reaches names anybody can register.
+    /// Denying that much is fine.
+    pub(crate) fn too_wide(&self) -> Option<String> {
+        match self {
+            Self::Below(name) if is_public_suffix(name) => Some(format!(
+                "`*.{name}` would reach everybody under the public suffix `{name}`; name the hosts, or write `*` if every name is meant"
+            )),
+            _ => None,
         }
     }
 
@@ -263,21 +268,10 @@ mod tests {
 
     #[test]
     fn wildcards_stop_at_public_suffixes() {
-        assert!(HostPattern::parse("*.example.com").is_ok());
-        assert!(HostPattern::parse("*.s3.internal").is_ok());
-        for bad in [
-            "*.com",
-            "*.co.uk",
-            "*.github.io",
-            "*.",
-            "*.*.com",
-            "a.*.com",
-            "*foo.com",
-            "*.1.2.3",
-            "http://x",
-            "2130706433",
-            "10.0.0.1/8",
-        ] {
+        let too_wide = |text: &str| HostPattern::parse(text).unwrap().too_wide().is_some();
+        assert!(!too_wide("*.example.com") && !too_wide("*.s3.internal") && !too_wide("github.io"));
+        assert!(too_wide("*.com") && too_wide("*.co.uk") && too_wide("*.github.io"));
+        for bad in ["*.", "*.*.com", "a.*.com", "*foo.com", "*.1.2.3", "http://x", "2130706433", "10.0.0.1/8"] {
             assert!(HostPattern::parse(bad).is_err(), "{bad}");
         }
     }

@@ -57,8 +57,9 @@ pub struct FileLayer {
     pub readonly: Vec<String>,
     /// What in writable trees needs a person, for people.
     pub ask: Vec<String>,
-    /// Wildcards over single names (`.git`, `.env.*`): a path within a writable tree can come to match a
-    /// restriction only when a name matching one of these, ASCII case aside, is created or moved there.
+    /// Rows of names (`.git`, `.git/hooks/**`, `.env.*`) with `*` as the only wildcard, ASCII case aside: a
+    /// path in a writable tree can come to match a restriction only when something is made or moved to where
+    /// its last names match a row, or below a row that ends in `/**`.
     pub guard_names: Vec<String>,
 }
 
@@ -288,31 +289,60 @@ fn show(restriction: &Restriction) -> String {
 
 /// See [`FileLayer::guard_names`].
 fn guard_names(restrictions: &[&Restriction], trees: &[PathBuf]) -> Vec<String> {
-    let mut names = BTreeSet::new();
+    let mut rows = BTreeSet::new();
     for restriction in restrictions.iter().filter(|restriction| !restriction.exception) {
         let base = String::from_utf8_lossy(&restriction.base).into_owned();
         let fixed = PathBuf::from(format!("{base}{}/", restriction.pattern.literal_prefix()));
-        let base_components =
-            base.split('/').filter(|component| !component.is_empty()).map(|component| Some(component.to_owned()));
-        let pattern_components = restriction.pattern.segments.iter().map(|segment| match segment {
-            Segment::Literal(component) => Some(component.to_string()),
-            Segment::Wild(wildcard, component) => (!wildcard.is_any()).then(|| component.to_string()),
+        let base_names = base.split('/').filter(|name| !name.is_empty()).map(|name| Some(name.to_owned()));
+        let pattern_names = restriction.pattern.segments.iter().map(|segment| match segment {
+            Segment::Literal(name) => Some(name.to_string()),
+            // The guard knows only `*`; what it asks too much about is decided by the whole pattern.
+            Segment::Wild(_, name) => Some(name.replace('?', "*")),
             Segment::AnyDepth => None,
         });
-        let components: Vec<Option<String>> = base_components.chain(pattern_components).collect();
+        let names: Vec<Option<String>> = base_names.chain(pattern_names).collect();
         for tree in trees {
             // Names above the tree's root can't be made from within it.
-            let above = if fixed.starts_with(tree) {
-                tree.components().count().saturating_sub(1)
+            if fixed.starts_with(tree) {
+                let below = tree.components().count().saturating_sub(1);
+                add_rows(names.get(below..).unwrap_or_default(), &mut rows);
             } else if tree.starts_with(&fixed) {
-                fixed.components().count().saturating_sub(1)
-            } else {
-                continue;
-            };
-            names.extend(components.iter().skip(above).flatten().cloned());
+                // Wildcards may stand for names above the root: every end of the pattern counts, up to a `**`,
+                // which stands for all of them.
+                let open = fixed.components().count().saturating_sub(1);
+                for from in open..names.len() {
+                    let rest = names.get(from..).unwrap_or_default();
+                    add_rows(rest, &mut rows);
+                    if let Some(None) = rest.first() {
+                        break;
+                    }
+                }
+            }
         }
     }
-    names.into_iter().collect()
+    rows.into_iter().collect()
+}
+
+/// The rows of names between the `**` of a pattern, and what begins each of them.
+fn add_rows(names: &[Option<String>], rows: &mut BTreeSet<String>) {
+    let ends_deep = names.last().is_some_and(Option::is_none);
+    let runs: Vec<&[Option<String>]> = names.split(Option::is_none).filter(|run| !run.is_empty()).collect();
+    if runs.is_empty() {
+        // The pattern covers the whole tree.
+        rows.insert("*".to_owned());
+    }
+    for (index, run) in runs.iter().enumerate() {
+        let run: Vec<&str> = run.iter().flatten().map(String::as_str).collect();
+        for length in 1..=run.len() {
+            let row = run.get(..length).unwrap_or_default();
+            let whole = length == run.len();
+            if !whole && row.iter().all(|name| *name == "*") {
+                continue;
+            }
+            let deep = whole && index + 1 == runs.len() && ends_deep;
+            rows.insert(format!("{}{}", row.join("/"), if deep { "/**" } else { "" }));
+        }
+    }
 }
 
 fn env_layer(user: Option<&Env>, project: Option<&Env>) -> EnvLayer {

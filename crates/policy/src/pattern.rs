@@ -242,7 +242,7 @@ pub(crate) fn rank(fixed_bytes: usize, open: usize) -> u32 {
 }
 
 /// The alternatives `{a,b}` stand for.
-fn unfold(text: &str) -> Result<Vec<String>, String> {
+pub(crate) fn unfold(text: &str) -> Result<Vec<String>, String> {
     let mut done = vec![String::new()];
     let mut rest = text;
     while let Some(start) = rest.find(['{', '}']) {

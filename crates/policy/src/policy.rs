@@ -101,10 +101,10 @@ impl Compiled {
                 let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
                 Some(section.file(section.rules.decide_read(&path)))
             }
-            Deed::FileWrite { path, .. } => {
+            Deed::FileWrite { path, operation } => {
                 let section = self.files.as_ref()?;
                 let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
-                Some(section.file(section.rules.decide_write(&path)))
+                Some(section.file(section.rules.decide_write(&path, opens_a_way(operation.as_deref()))))
             }
             Deed::ExecRun { program, args, .. } => {
                 let section = self.exec.as_ref()?;
@@ -146,6 +146,12 @@ impl Compiled {
             _ => Some(Ruling::malformed("policy.unknown_kind")),
         }
     }
+}
+
+/// Whether what the operation puts at a path may bring content with it, or lead to content elsewhere: a
+/// directory moved to `.git` may hold hooks, a file made there may name another directory.
+fn opens_a_way(operation: Option<&str>) -> bool {
+    !matches!(operation, None | Some("write" | "mkdir" | "directory" | "remove"))
 }
 
 impl<T> Section<T> {

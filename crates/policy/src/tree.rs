@@ -28,6 +28,13 @@ struct Node {
     accepts: SmallVec<[u32; 2]>,
 }
 
+impl Node {
+    /// Where one component leads.
+    fn children(&self) -> impl Iterator<Item = u32> {
+        self.literals.iter().map(|(_, to)| *to).chain(self.wilds.iter().map(|(_, to)| *to))
+    }
+}
+
 /// The automaton. Node 0 is the root directory.
 #[derive(Debug)]
 pub(crate) struct Tree {
@@ -118,20 +125,7 @@ impl Tree {
         self.enter(0, &mut active, &mut found);
         for component in path.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
             next.clear();
-            for index in &active {
-                let Some(node) = self.nodes.get(*index as usize) else { continue };
-                if node.stays && !next.contains(index) {
-                    next.push(*index);
-                }
-                if let Some(to) = self.find(node, component) {
-                    self.enter(to, &mut next, &mut found);
-                }
-                for (wildcard, to) in &node.wilds {
-                    if wildcard.matches(component, self.mode == Mode::Restrict) {
-                        self.enter(*to, &mut next, &mut found);
-                    }
-                }
-            }
+            self.step(&active, component, &mut next, &mut found);
             std::mem::swap(&mut active, &mut next);
             if active.is_empty() {
                 return;
@@ -140,6 +134,57 @@ impl Tree {
         if self.mode == Mode::Grant {
             for node in active.iter().filter_map(|index| self.nodes.get(*index as usize)) {
                 node.accepts.iter().copied().for_each(&mut found);
+            }
+        }
+    }
+
+    /// Tells every pattern that this path begins by its last name without matching it: `.git` begins
+    /// `**/.git/hooks/**`. What lies beneath such a path could come to match.
+    pub(crate) fn visit_begun(&self, path: &[u8], mut found: impl FnMut(u32)) {
+        let Some(at) = path.iter().rposition(|byte| *byte == b'/') else { return };
+        let (above, last) = path.split_at(at);
+        let last = last.get(1..).unwrap_or_default();
+        let mut active = Active::new();
+        let mut next = Active::new();
+        self.enter(0, &mut active, &mut |_| {});
+        for component in above.split(|byte| *byte == b'/').filter(|component| !component.is_empty()) {
+            next.clear();
+            self.step(&active, component, &mut next, &mut |_| {});
+            std::mem::swap(&mut active, &mut next);
+        }
+        // Only what the last name itself leads to; what merely stays active begins nothing.
+        let mut waiting: Vec<u32> = Vec::new();
+        next.clear();
+        for node in active.iter().filter_map(|index| self.nodes.get(*index as usize)) {
+            self.follow(node, last, &mut next, &mut |_| {});
+        }
+        waiting.extend(next.iter().filter_map(|index| self.nodes.get(*index as usize)).flat_map(Node::children));
+        while let Some(index) = waiting.pop() {
+            let Some(node) = self.nodes.get(index as usize) else { continue };
+            node.accepts.iter().copied().for_each(&mut found);
+            waiting.extend(node.children());
+            waiting.extend(node.any_depth);
+        }
+    }
+
+    /// One component further.
+    fn step(&self, active: &Active, component: &[u8], next: &mut Active, found: &mut impl FnMut(u32)) {
+        for index in active {
+            let Some(node) = self.nodes.get(*index as usize) else { continue };
+            if node.stays && !next.contains(index) {
+                next.push(*index);
+            }
+            self.follow(node, component, next, found);
+        }
+    }
+
+    fn follow(&self, node: &Node, component: &[u8], next: &mut Active, found: &mut impl FnMut(u32)) {
+        if let Some(to) = self.find(node, component) {
+            self.enter(to, next, found);
+        }
+        for (wildcard, to) in &node.wilds {
+            if wildcard.matches(component, self.mode == Mode::Restrict) {
+                self.enter(*to, next, found);
             }
         }
     }
@@ -214,5 +259,25 @@ mod tests {
         assert_eq!(matches(Mode::Restrict, &patterns, "/w/x/.Git/Hooks/pre-commit"), [3]);
         assert_eq!(matches(Mode::Restrict, &patterns, "/w/x/.git/config"), [0_u32; 0]);
         assert_eq!(matches(Mode::Restrict, &patterns, "/w/x.env"), [0_u32; 0]);
+    }
+
+    #[test]
+    fn beginnings_are_told_by_the_last_name_only() {
+        let mut tree = Tree::new(Mode::Restrict);
+        for (id, pattern) in ["**/.git/hooks/**", "/w/.cfg/*/x", "**/.env"].iter().enumerate() {
+            tree.insert(b"", &PathPattern::parse(pattern).unwrap()[0].segments, u32::try_from(id).unwrap());
+        }
+        let begun = |path: &str| {
+            let mut found = Vec::new();
+            tree.visit_begun(path.as_bytes(), |id| found.push(id));
+            found
+        };
+        assert_eq!(begun("/w/a/.GIT"), [0]);
+        assert_eq!(begun("/w/.cfg"), [1]);
+        assert_eq!(begun("/w/.cfg/q"), [1]);
+        for path in ["/w", "/", "/w/a", "/w/.git/x", "/w/.env", "/v/.cfg"] {
+            let expected: &[u32] = if path == "/w" { &[1] } else { &[] };
+            assert_eq!(begun(path), expected, "{path}");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Decisions, each allow beside its nearest deny.
 
+use bartizan_model::Deed;
 use expect_test::{Expect, expect};
 
 use crate::support::{narrowed, set, verdict};
@@ -62,6 +63,21 @@ fn files_are_held_back_by_name() {
     check("file.write /usr/x/.git/config", expect!["deny files.read[0] my.yaml:3"]);
     check("file.write ./bartizan.yaml", expect!["deny control.policy"]);
     check("file.read ~/.bartizan/config.yaml", expect!["deny control.home"]);
+}
+
+#[test]
+fn what_brings_content_is_held_by_what_it_could_bring() {
+    let set = set(POLICY);
+    let write = |path: &str, operation: &str| {
+        let deed = Deed::FileWrite { path: format!("/home/me/work/{path}"), operation: Some(operation.into()) };
+        let verdict = set.verdict(&deed);
+        format!("{} {}", verdict.effect.as_str(), verdict.rule.rule)
+    };
+    assert_eq!(write("sub/.git", "mkdir"), "allow files.write[0]");
+    for operation in ["rename", "symlink", "create", "link", "anything"] {
+        assert_eq!(write("sub/.git", operation), "deny files.protect[0]", "{operation}");
+        assert_eq!(write("sub/x", operation), "allow files.write[0]", "{operation}");
+    }
 }
 
 #[test]

@@ -29,90 +29,90 @@ fn layers_follow_the_policy() {
     show(
         &set(POLICY),
         expect![[r#"
-        Layers {
-            files: FileLayer {
-                read: [
-                    "/home/me/.cargo/bin",
-                    "/home/me/.cargo/registry",
-                    "/usr",
-                ],
-                read_files: [
-                    "/etc/hosts",
-                    "/home/me/.gitconfig",
-                ],
-                write: [
-                    "/home/me/work",
-                    "/var/scratch",
-                ],
-                write_files: [],
-                hide: [
-                    "**/.env",
-                    "**/.env.*",
-                    "!**/.env.example",
-                    "/home/me/.ssh/**",
-                    "**/*.pem",
-                    "/etc/shadow",
-                    "/home/me/.bartizan",
-                ],
-                readonly: [
-                    "**/.git/hooks/**",
-                    "/home/me/work/locked",
-                    "**/bartizan.yaml",
-                    "**/bartizan.yml",
-                ],
-                ask: [
-                    "**/.git/config",
-                ],
-                guard_names: [
-                    "*.pem",
-                    ".env",
-                    ".env.*",
-                    ".git",
-                    "bartizan.yaml",
-                    "bartizan.yml",
-                    "config",
-                    "hooks",
-                    "locked",
-                ],
-            },
-            env: EnvLayer {
-                pass: [
-                    "HOME",
-                    "LC_*",
-                ],
-                set: {
-                    "CI": "1",
+            Layers {
+                files: FileLayer {
+                    read: [
+                        "/home/me/.cargo/bin",
+                        "/home/me/.cargo/registry",
+                        "/usr",
+                    ],
+                    read_files: [
+                        "/etc/hosts",
+                        "/home/me/.gitconfig",
+                    ],
+                    write: [
+                        "/home/me/work",
+                        "/var/scratch",
+                    ],
+                    write_files: [],
+                    hide: [
+                        "**/.env",
+                        "**/.env.*",
+                        "!**/.env.example",
+                        "/home/me/.ssh/**",
+                        "**/*.pem",
+                        "/etc/shadow",
+                        "/home/me/.bartizan",
+                    ],
+                    readonly: [
+                        "**/.git/hooks/**",
+                        "/home/me/work/locked",
+                        "**/bartizan.yaml",
+                        "**/bartizan.yml",
+                    ],
+                    ask: [
+                        "**/.git/config",
+                    ],
+                    guard_names: [
+                        "*.pem",
+                        ".env",
+                        ".env.*",
+                        ".git",
+                        ".git/config",
+                        ".git/hooks/**",
+                        "bartizan.yaml",
+                        "bartizan.yml",
+                        "locked",
+                    ],
                 },
-                narrowed: None,
-            },
-            limits: LimitsLayer {
-                memory_bytes: Some(
-                    4294967296,
-                ),
-                pids: None,
-                cpu_thousandths: Some(
-                    1500,
-                ),
-                time: Some(
-                    7200s,
-                ),
-                disk_bytes: None,
-                open_files: None,
-                file_size_bytes: None,
-                output_bytes: None,
-                egress_bytes: None,
-                connections: None,
-            },
-            box: BoxLevel {
-                cgroup: Preferred,
-                root: Drop,
-            },
-            net: NetLayer {
-                resolver: None,
-                inspects_http: false,
-                reaches_something: false,
-            },
-        }"#]],
+                env: EnvLayer {
+                    pass: [
+                        "HOME",
+                        "LC_*",
+                    ],
+                    set: {
+                        "CI": "1",
+                    },
+                    narrowed: None,
+                },
+                limits: LimitsLayer {
+                    memory_bytes: Some(
+                        4294967296,
+                    ),
+                    pids: None,
+                    cpu_thousandths: Some(
+                        1500,
+                    ),
+                    time: Some(
+                        7200s,
+                    ),
+                    disk_bytes: None,
+                    open_files: None,
+                    file_size_bytes: None,
+                    output_bytes: None,
+                    egress_bytes: None,
+                    connections: None,
+                },
+                box: BoxLevel {
+                    cgroup: Preferred,
+                    root: Drop,
+                },
+                net: NetLayer {
+                    resolver: None,
+                    inspects_http: false,
+                    reaches_something: false,
+                },
+            }"#]],
     );
 }
 
@@ -129,92 +129,92 @@ net: { resolver: 6.6.6.6 }
     show(
         &narrowed(POLICY, project),
         expect![[r#"
-        Layers {
-            files: FileLayer {
-                read: [
-                    "/home/me/work",
-                    "/usr",
-                ],
-                read_files: [],
-                write: [
-                    "/home/me/work/src",
-                ],
-                write_files: [],
-                hide: [
-                    "**/.env",
-                    "**/.env.*",
-                    "!**/.env.example",
-                    "/home/me/.ssh/**",
-                    "**/*.pem",
-                    "/etc/shadow",
-                    "/home/me/.bartizan",
-                    "/home/me/work/src/gen/**",
-                ],
-                readonly: [
-                    "**/.git/hooks/**",
-                    "/home/me/work/locked",
-                    "**/bartizan.yaml",
-                    "**/bartizan.yml",
-                ],
-                ask: [
-                    "**/.git/config",
-                ],
-                guard_names: [
-                    "*.pem",
-                    ".env",
-                    ".env.*",
-                    ".git",
-                    "bartizan.yaml",
-                    "bartizan.yml",
-                    "config",
-                    "gen",
-                    "hooks",
-                ],
-            },
-            env: EnvLayer {
-                pass: [
-                    "HOME",
-                    "LC_*",
-                ],
-                set: {
-                    "CI": "1",
-                },
-                narrowed: Some(
-                    [
-                        "*",
+            Layers {
+                files: FileLayer {
+                    read: [
+                        "/home/me/work",
+                        "/usr",
                     ],
-                ),
-            },
-            limits: LimitsLayer {
-                memory_bytes: Some(
-                    1073741824,
-                ),
-                pids: Some(
-                    10,
-                ),
-                cpu_thousandths: Some(
-                    1500,
-                ),
-                time: Some(
-                    7200s,
-                ),
-                disk_bytes: None,
-                open_files: None,
-                file_size_bytes: None,
-                output_bytes: None,
-                egress_bytes: None,
-                connections: None,
-            },
-            box: BoxLevel {
-                cgroup: Preferred,
-                root: Drop,
-            },
-            net: NetLayer {
-                resolver: None,
-                inspects_http: false,
-                reaches_something: false,
-            },
-        }"#]],
+                    read_files: [],
+                    write: [
+                        "/home/me/work/src",
+                    ],
+                    write_files: [],
+                    hide: [
+                        "**/.env",
+                        "**/.env.*",
+                        "!**/.env.example",
+                        "/home/me/.ssh/**",
+                        "**/*.pem",
+                        "/etc/shadow",
+                        "/home/me/.bartizan",
+                        "/home/me/work/src/gen/**",
+                    ],
+                    readonly: [
+                        "**/.git/hooks/**",
+                        "/home/me/work/locked",
+                        "**/bartizan.yaml",
+                        "**/bartizan.yml",
+                    ],
+                    ask: [
+                        "**/.git/config",
+                    ],
+                    guard_names: [
+                        "*.pem",
+                        ".env",
+                        ".env.*",
+                        ".git",
+                        ".git/config",
+                        ".git/hooks/**",
+                        "bartizan.yaml",
+                        "bartizan.yml",
+                        "gen/**",
+                    ],
+                },
+                env: EnvLayer {
+                    pass: [
+                        "HOME",
+                        "LC_*",
+                    ],
+                    set: {
+                        "CI": "1",
+                    },
+                    narrowed: Some(
+                        [
+                            "*",
+                        ],
+                    ),
+                },
+                limits: LimitsLayer {
+                    memory_bytes: Some(
+                        1073741824,
+                    ),
+                    pids: Some(
+                        10,
+                    ),
+                    cpu_thousandths: Some(
+                        1500,
+                    ),
+                    time: Some(
+                        7200s,
+                    ),
+                    disk_bytes: None,
+                    open_files: None,
+                    file_size_bytes: None,
+                    output_bytes: None,
+                    egress_bytes: None,
+                    connections: None,
+                },
+                box: BoxLevel {
+                    cgroup: Preferred,
+                    root: Drop,
+                },
+                net: NetLayer {
+                    resolver: None,
+                    inspects_http: false,
+                    reaches_something: false,
+                },
+            }"#]],
     );
     let set = narrowed(POLICY, project);
     assert_eq!(set.approval_timeout().as_secs(), 30);

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail loudly")]
 
+mod advice;
 mod allocation;
+mod builtins;
 mod decide;
 mod errors;
 mod layers;
+mod properties;
+mod schema;
 mod support;
