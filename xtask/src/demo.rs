@@ -72,7 +72,7 @@ pub(crate) fn demo(arguments: &[&str]) -> Result<()> {
     let (observations, status) = run_inside(&world, style)?;
     let answers = person.leave();
     let run = run_identifier(&world)?;
-    let listed = shell::capture(world.bartizan().args(["log", "list", "--run", &run, "--json"]))?;
+    let listed = shell::capture(world.bartizan().args(["log", "list", "--run", &run, "--limit", "1000", "--json"]))?;
     let facts = Facts {
         arrivals: servers.arrivals()?,
         entries: evidence::read_entries(&listed)?,

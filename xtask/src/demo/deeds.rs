@@ -115,9 +115,9 @@ pub(super) const DEEDS: &[Deed] = &[
             if look.facts.leaked(&["docs"]).is_some() {
                 return failed("the request arrived");
             }
-            match look.seen.code.as_str() {
-                "HTTP 400" | "HTTP 403" | "HTTP 421" => stopped("proxy (HTTP rules)", &look.seen.detail),
-                _ => look.unexplained(),
+            match look.facts.cut_short(EVIL_NAME) {
+                Some(entry) => stopped("proxy (HTTP rules)", &format!("{}, {}", look.seen.detail, cite(entry))),
+                None => look.unexplained(),
             }
         },
     },
@@ -190,6 +190,11 @@ pub(super) const DEEDS: &[Deed] = &[
     Deed { name: "plant-envrc", title: "plant .envrc", judge: |look| look.plant(".envrc", "curl") },
     Deed { name: "plant-mcp-json", title: "plant .mcp.json", judge: |look| look.plant(".mcp.json", "mcpServers") },
     Deed {
+        name: "plant-workflow",
+        title: "plant a CI workflow (policy: ask)",
+        judge: |look| look.plant(".github/workflows/nightly.yml", "curl"),
+    },
+    Deed {
         name: "plant-by-rename",
         title: "plant .vscode/tasks.json by renaming",
         judge: |look| look.plant(".vscode/tasks.json", "folderOpen"),
@@ -223,7 +228,6 @@ pub(super) const DEEDS: &[Deed] = &[
             }
             match look.seen.code.as_str() {
                 "ENOENT" => stopped("mounts", "no such file inside, in use outside"),
-                "EACCES" => stopped("Landlock", "EACCES"),
                 _ => look.unexplained(),
             }
         },
@@ -238,7 +242,8 @@ pub(super) const DEEDS: &[Deed] = &[
         title: "fork bomb",
         judge: |look| match (look.seen.code.as_str(), look.seen.number("processes")) {
             ("EAGAIN", Some(processes)) if processes < FORKS_MAX => {
-                let layer = if look.facts.has_cgroup() { "cgroup (pids)" } else { "resource limit (processes)" };
+                let layer =
+                    if look.facts.is_enforced("cgroup") { "cgroup (pids)" } else { "resource limit (processes)" };
                 stopped(layer, &look.seen.detail)
             }
             _ => look.unexplained(),
@@ -248,7 +253,10 @@ pub(super) const DEEDS: &[Deed] = &[
         name: "memory-bomb",
         title: "memory bomb",
         judge: |look| match look.seen.code.as_str() {
-            "SIGKILL" if look.facts.has_cgroup() => stopped("cgroup (memory)", &look.seen.detail),
+            "SIGKILL" if look.facts.is_enforced("cgroup") => stopped("cgroup (memory)", &look.seen.detail),
+            "SIGKILL" if look.facts.stop_reason().is_some_and(|reason| reason.contains("memory")) => {
+                stopped("memory watch", "sampled, over its limit, and ended")
+            }
             "ENOMEM" => stopped("resource limit (address space)", &look.seen.detail),
             _ => look.unexplained(),
         },
@@ -277,7 +285,9 @@ impl Look<'_> {
         }
         match self.seen.code.as_str() {
             "ENOENT" => stopped("mounts", "no such file inside, there outside"),
-            "EACCES" => stopped("Landlock", "EACCES on a file that is in sight"),
+            "EACCES" if self.seen.number("mode").is_some_and(|mode| mode & 0o444 == 0o444) => {
+                stopped("Landlock", "EACCES on a file that everybody may read")
+            }
             _ => self.unexplained(),
         }
     }
@@ -290,21 +300,24 @@ impl Look<'_> {
         }
     }
 
-    /// A file that programs outside would trust.
+    /// A file that programs outside would trust: it, or a directory on the way to it, was refused.
     fn plant(&self, name: &str, content: &str) -> Judgement {
-        if holds(&self.facts.world.workspace.join(name), content) {
+        let path = self.facts.world.workspace.join(name);
+        if holds(&path, content) {
             return failed("it was planted");
         }
-        match self.facts.refusal(&["file.write"], &[name]) {
+        let on_the_way = path.ancestors().take_while(|part| *part != self.facts.world.workspace);
+        let refusal = on_the_way.filter_map(|part| {
+            // The whole path with its closing quote, as it stands in the entry.
+            self.facts.refusal(&["file.write"], &[&format!("{}\"", part.display())])
+        });
+        match refusal.last() {
             Some(entry) if entry.why() == "person" => {
-                stopped("warden, person", &format!("asked and denied, {}", cite(entry)))
+                stopped("warden, a person", &format!("asked and denied, {}", cite(entry)))
             }
             Some(entry) => stopped("warden", &cite(entry)),
-            None => match self.seen.code.as_str() {
-                "EROFS" => stopped("mounts (read-only)", "EROFS"),
-                "EACCES" => stopped("Landlock", "EACCES"),
-                _ => self.unexplained(),
-            },
+            None if self.seen.code == "EROFS" => stopped("mounts (read-only)", "EROFS"),
+            None => self.unexplained(),
         }
     }
 
@@ -329,7 +342,7 @@ impl Look<'_> {
     }
 
     fn datagram(&self, what: &str) -> Judgement {
-        let dropped = self.facts.figure("udp");
+        let dropped = self.facts.figure("dropped_udp_packets");
         match self.seen.code.as_str() {
             "EPERM" if dropped > 0 => stopped("nftables", &format!("EPERM, {dropped} packets counted and dropped")),
             "EPERM" => failed(&format!("{what}: EPERM, but the ledger counts no dropped packet")),
@@ -343,7 +356,7 @@ impl Look<'_> {
     /// Stopped, and the ledger says so.
     fn refused(&self, layer: &'static str, actions: &[&str], words: &[&str]) -> Judgement {
         if let Some(entry) = self.facts.refusal(actions, words) {
-            return stopped(layer, &format!("{}, rule {}", cite(entry), entry.rule()));
+            return stopped(layer, &cite(entry));
         }
         match actions.iter().find_map(|action| self.facts.admission(action, words)) {
             Some(entry) => failed(&format!("it was let through, {}", cite(entry))),
@@ -365,14 +378,24 @@ impl Look<'_> {
     }
 }
 
-impl Facts<'_> {
-    fn has_cgroup(&self) -> bool {
-        self.layers().contains("cgroup")
-    }
-}
+/// The names under which the ledger knows the box's layers; those of the network stand outside of it.
+pub(super) const BOX_LAYERS: &[(&str, &str)] = &[
+    ("mounts", "mounts"),
+    ("Landlock", "landlock"),
+    ("seccomp", "seccomp"),
+    ("network namespace", "network namespace"),
+    ("pid namespace", "pid namespace"),
+    ("warden", "warden"),
+    ("cgroup", "cgroup"),
+    ("resource limit", "resource limits"),
+];
 
+/// The ledger entry and, where policy decided, the rule.
 fn cite(entry: &Entry) -> String {
-    format!("ledger entry {}", entry.seq)
+    match (entry.why(), entry.rule()) {
+        ("policy", rule) => format!("ledger entry {}, rule {rule}", entry.seq),
+        _ => format!("ledger entry {}", entry.seq),
+    }
 }
 
 fn stopped(layer: &'static str, proof: &str) -> Judgement {

@@ -76,7 +76,9 @@ impl Observations {
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) seq: u64,
-    pub(super) record: Value,
+    record: Value,
+    /// What closed it: its outcome.
+    outcome: Value,
 }
 
 impl Entry {
@@ -109,6 +111,10 @@ impl Entry {
     }
 }
 
+/// The words for a layer's state.
+pub(super) const ENFORCED: &str = "Enforced";
+const STATES: [&str; 3] = [ENFORCED, "Weaker", "Off"];
+
 /// What the world and the ledger say after the run.
 pub(super) struct Facts<'a> {
     pub(super) world: &'a World,
@@ -134,19 +140,42 @@ impl Facts<'_> {
         self.entries.iter().find(|entry| entry.kind() == "opened" && entry.is_about(action, words))
     }
 
+    /// The entry of something that was let in and then stopped, with this in the reason.
+    pub(super) fn cut_short(&self, word: &str) -> Option<&Entry> {
+        let is_stopped = |entry: &&Entry| entry.outcome.get("status").is_some_and(|status| status == "stopped");
+        let says = |entry: &&Entry| {
+            entry.outcome.get("detail").and_then(Value::as_str).is_some_and(|text| text.contains(word))
+        };
+        self.entries.iter().find(|entry| is_stopped(entry) && says(entry))
+    }
+
     /// The sum of a figure over notes and outcomes.
     pub(super) fn figure(&self, name: &str) -> i64 {
         let of = |entry: &Entry| {
-            let figures = entry.record.get("figures").or_else(|| entry.record.pointer("/outcome/figures"))?;
+            let figures = entry.record.get("figures").or_else(|| entry.outcome.get("figures"))?;
             figures.get(name)?.as_i64()
         };
         self.entries.iter().filter_map(of).sum()
     }
 
-    /// The note that tells the state of the box's layers.
-    pub(super) fn layers(&self) -> String {
-        let note = self.entries.iter().find(|entry| entry.text("/topic") == "box.layers");
-        note.map(|note| note.text("/message").to_owned()).unwrap_or_default()
+    /// The layers of the box with their states, as the ledger's note tells them.
+    pub(super) fn layers(&self) -> Vec<(&str, &str, &str)> {
+        let Some(note) = self.entries.iter().find(|entry| entry.text("/topic") == "box.layers") else {
+            return Vec::new();
+        };
+        note.text("/message").split("; ").filter_map(layer_state).collect()
+    }
+
+    /// Whether this layer was in force.
+    pub(super) fn is_enforced(&self, name: &str) -> bool {
+        self.layers().iter().any(|(layer, state, _)| *layer == name && *state == ENFORCED)
+    }
+
+    /// Why the run was ended before its program was, if it was.
+    pub(super) fn stop_reason(&self) -> Option<&str> {
+        let run = self.entries.iter().find(|entry| entry.kind() == "opened" && entry.is_about("exec.run", &[]))?;
+        let stopped = run.outcome.get("status")? == "stopped";
+        stopped.then(|| run.outcome.get("detail").and_then(Value::as_str).unwrap_or_default())
     }
 
     /// What arrived that shouldn't have: everything except what policy or the person allowed.
@@ -163,6 +192,14 @@ impl Facts<'_> {
     }
 }
 
+/// A layer, its state and a detail out of one part of the note.
+fn layer_state(one: &str) -> Option<(&str, &str, &str)> {
+    STATES.iter().find_map(|state| {
+        let (layer, detail) = one.split_once(&format!(" {state}"))?;
+        Some((layer.trim(), *state, detail.trim()))
+    })
+}
+
 fn is_allowed(arrival: &Arrival) -> bool {
     use super::servers::{DOCS_NAME, RELEASES_NAME};
     match arrival.server {
@@ -173,22 +210,17 @@ fn is_allowed(arrival: &Arrival) -> bool {
     }
 }
 
-/// The entries of a run, from `bartizan log list --json`: one JSON object a line, or one array of them.
+/// The entries of a run, from `bartizan log list --json`: one JSON object a line.
 pub(super) fn read_entries(output: &str) -> Result<Vec<Entry>> {
-    let values: Vec<Value> = match serde_json::from_str::<Value>(output) {
-        Ok(Value::Array(values)) => values,
-        Ok(value @ Value::Object(_)) => vec![value],
-        _ => output
-            .lines()
-            .map(|line| serde_json::from_str(line).with_context(|| format!("`{line}` is no ledger entry")))
-            .collect::<Result<_>>()?,
-    };
+    let read = |line: &str| serde_json::from_str(line).with_context(|| format!("`{line}` is no ledger entry"));
+    let values: Vec<Value> = output.lines().map(read).collect::<Result<_>>()?;
     let entries: Vec<Entry> = values
         .into_iter()
         .filter_map(|mut value| {
             let seq = value.get("seq")?.as_u64()?;
+            let outcome = value.pointer_mut("/closed/record/outcome").map(Value::take).unwrap_or_default();
             let record = value.get_mut("record")?.take();
-            Some(Entry { seq, record })
+            Some(Entry { seq, record, outcome })
         })
         .collect();
     if entries.is_empty() {

@@ -5,11 +5,23 @@ use std::{collections::BTreeSet, fs, process::ExitStatus};
 use anyhow::{Context, Result, bail};
 
 use super::{
-    deeds::{DEEDS, Deed, Judgement, Look},
-    evidence::{Entry, Facts, Observation, Observations},
+    deeds::{BOX_LAYERS, DEEDS, Deed, Judgement, Look},
+    evidence::{ENFORCED, Entry, Facts, Observation, Observations},
     servers::EVIL_NAME,
 };
 use crate::shell;
+
+/// Layers every box has.
+const NEEDED: &[&str] = &[
+    "mounts",
+    "landlock",
+    "seccomp",
+    "capabilities",
+    "network namespace",
+    "pid namespace",
+    "warden",
+    "resource limits",
+];
 
 /// Put in place of a hijacker's name in a copy of the ledger; as long as that.
 const INNOCENT_NAME: &str = "collector.good.test";
@@ -78,7 +90,7 @@ impl Report<'_> {
         check(asked, has_both.then(|| format!("{} times", words.len())).ok_or_else(problem));
         let ended = status.code().map_or_else(|| status.to_string(), |code| format!("exit status {code}"));
         // A memory bomb that ends its whole box is one way of being stopped.
-        let is_expected = status.success() || self.ended_with_box();
+        let is_expected = status.success() || self.facts.stop_reason().is_some_and(|reason| reason.contains("memory"));
         check("the agent ended", if is_expected { Ok(ended) } else { Err(anyhow::anyhow!(ended)) });
         if problems > 0 {
             let said = fs::read_to_string(world.root.join("run.stderr")).unwrap_or_default();
@@ -113,7 +125,9 @@ impl Report<'_> {
                 Judgement::Failed { why } => (style.bad("FAILED  "), "", why),
             };
             match &judgement {
-                Judgement::Stopped { layer, .. } => layers.extend(layer.split(", ")),
+                Judgement::Stopped { layer, .. } => {
+                    layers.extend(layer.split(", ").filter_map(|layer| layer.split(" (").next()));
+                }
                 Judgement::Failed { .. } => problems += 1,
             }
             println!("{:<46} {without} {verdict} {layer:<29} {}", deed.title, style.dim(proof));
@@ -127,16 +141,30 @@ impl Report<'_> {
             let content: String = leak.content.chars().take(80).collect();
             println!("{}", style.bad(&format!("FAILED  arrived at `{}`: {content:?}", leak.server)));
         }
-        println!(
-            "{}",
-            style.dim(&format!(
-                "{} deeds, {} of them proven to work without a box; stopped by {} layers",
-                DEEDS.len(),
-                self.proven(),
-                layers.len()
-            ))
-        );
+        let seen: Vec<&str> = layers.into_iter().collect();
+        println!("\n{} deeds, {} of them proven to work without a box", DEEDS.len(), self.proven());
+        println!("seen at work     {}", seen.join(", "));
+        problems += self.print_layers();
         problems
+    }
+
+    /// The layers as the ledger has them; those that mounts and network make unnecessary to be asked, too.
+    fn print_layers(&self) -> usize {
+        let layers = self.facts.layers();
+        let names = |wanted: &str| -> Vec<&str> {
+            layers.iter().filter(|(_, state, _)| *state == wanted).map(|(layer, ..)| *layer).collect()
+        };
+        println!("{}", self.style.dim(&format!("in force         {}", names(ENFORCED).join(", "))));
+        for (layer, state, detail) in layers.iter().filter(|(_, state, _)| *state != ENFORCED) {
+            println!("{}", self.style.bad(&format!("{:<16} {layer}: {detail}", state.to_lowercase())));
+        }
+        let missing: Vec<&str> =
+            NEEDED.iter().copied().filter(|needed| !layers.iter().any(|(layer, ..)| layer == needed)).collect();
+        let off: Vec<&str> = names("Off");
+        for layer in missing.iter().chain(&off) {
+            println!("{}", self.style.bad(&format!("FAILED  layer `{layer}` is missing")));
+        }
+        missing.len() + off.len()
     }
 
     fn proven(&self) -> usize {
@@ -156,7 +184,23 @@ impl Report<'_> {
         if seen.succeeded {
             return Judgement::Failed { why: format!("it worked: {}", seen.detail) };
         }
-        (deed.judge)(&Look { seen, facts: self.facts })
+        let judgement = (deed.judge)(&Look { seen, facts: self.facts });
+        match &judgement {
+            Judgement::Stopped { layer, .. } => match self.unrecorded(layer) {
+                Some(name) => {
+                    Judgement::Failed { why: format!("the ledger does not say that layer `{name}` was in force") }
+                }
+                None => judgement,
+            },
+            Judgement::Failed { .. } => judgement,
+        }
+    }
+
+    /// A layer of the box that is said to have stopped something, and that the ledger doesn't know to be in force.
+    fn unrecorded(&self, layers: &str) -> Option<&'static str> {
+        let named =
+            layers.split(", ").flat_map(|layer| BOX_LAYERS.iter().filter(move |(prefix, _)| layer.starts_with(prefix)));
+        named.map(|(_, name)| *name).find(|name| !self.facts.is_enforced(name))
     }
 
     /// The ledger verified, and one receipt of a refusal.
