@@ -168,6 +168,10 @@ async fn suspending_gives_the_terminal_to_the_shell_and_back() {
     let (_, _, is_alternate) = desk.picture();
     assert!(!is_alternate && !desk.seen.screen().hide_cursor());
     desk.write("\x1b[1;1Hmeanwhile");
+    // A question's own time limit tells that the relay had long enough to show what it must not.
+    let asked = desk.ask(PromptView { timeout: Duration::ZERO, ..view() });
+    assert_eq!(answer(asked).await, PromptAnswer::TimedOut);
+    assert!(!desk.contents().contains("meanwhile") && !desk.is_raw());
     desk.terminal().commands.send(Command::Continue);
     desk.until_shown("meanwhile").await;
     desk.write("\x1b[1;1H\x1b[m\x1b[K\x1b[32m\x1b[5;12H");
