@@ -62,7 +62,8 @@ fn tests() -> Result<()> {
             .env("PATH", setup::search_path()?)
             .env("BARTIZAN_BIN", codegen::binary())
             .env("BARTIZAN_SKIPPED", &skipped)
-            .env("BARTIZAN_VENV", setup::venv()),
+            .env("BARTIZAN_VENV", setup::venv())
+            .env("BARTIZAN_TEST_PYTHON", setup::venv().join("bin/python")),
     );
     let skipped = fs::read_to_string(&skipped).unwrap_or_default();
     println!("    skipped tests: {}", skipped.lines().count());

@@ -5,10 +5,17 @@
 //! [`alone`](Escape::alone) may end its box and gets one to itself. What only the host can see (did bytes
 //! arrive, is a file changed) is the range's to check afterwards.
 
+use std::time::Duration;
+
 use crate::{
-    probe::{Attempt, attempts},
-    range::Range,
+    Home, Output, User,
+    probe::{Attempt, attempts, probe},
+    range::{Range, SECRET},
+    user::link_or_copy,
 };
+
+/// The batch holds a race of 10⁵ tries and approvals that nobody answers.
+const SUITE_DEADLINE: Duration = Duration::from_secs(180);
 
 /// What must become of an attack.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +66,15 @@ impl Escape {
         range.fill(self.probe).split_whitespace().map(str::to_owned).collect()
     }
 
+    /// As [`failure`](Self::failure), for a box of its own: one that was ended for it is a limit too.
+    pub fn failure_alone(&self, output: &Output) -> Option<String> {
+        let attempts = attempts(&output.stdout);
+        if attempts.is_empty() && !output.status.success() {
+            return None;
+        }
+        self.failure(&attempts)
+    }
+
     /// Why these attempts are not what is expected, if they aren't.
     pub fn failure(&self, attempts: &[Attempt]) -> Option<String> {
         if attempts.is_empty() {
@@ -74,6 +90,36 @@ impl Escape {
             .collect();
         (!gained.is_empty()).then(|| format!("{} ({}): succeeded: {}", self.id, self.title, gained.join("; ")))
     }
+}
+
+/// Run the whole suite in `bartizan run` as this user, and panic with everything that got through.
+///
+/// Every case that shares a box first, then those that get one of their own; the range looks at the host last.
+pub fn assert_box_holds(user: User) {
+    let home = Home::of(user);
+    let mut range = Range::new(&home);
+    let policy = home.write_home("policy.yaml", range.policy());
+    let program = home.root().join("bin/probe");
+    link_or_copy(probe(), &program).unwrap();
+    home.bartizan(["init", "--yes"]).success();
+    let run = |arguments: &[String]| {
+        let run = home
+            .bartizan(["run", "--quiet", "--policy"])
+            .arg(&policy)
+            .arg("--")
+            .arg(&program)
+            .args(arguments)
+            .deadline(SUITE_DEADLINE);
+        range.environment().into_iter().fold(run, |run, (name, value)| run.env(name, value))
+    };
+    let output = run(&["--batch".to_owned()]).stdin(script(&range)).success();
+    assert!(!output.stdout.contains(SECRET), "the secret was seen inside: {output}");
+    let mut failures = judge(&output.stdout);
+    for escape in ESCAPES.iter().filter(|escape| escape.alone) {
+        failures.extend(escape.failure_alone(&run(&escape.arguments(&range)).output()));
+    }
+    range.assert_untouched();
+    assert!(failures.is_empty(), "as {user:?}:\n{}", failures.join("\n"));
 }
 
 /// What the probe reads on standard input with `--batch`: every case that shares a box.
@@ -197,9 +243,9 @@ pub const ESCAPES: &[Escape] = &[
     escape("self.socket", 32, "the approval socket", "unix {control_sockets}", Denied, &[Mounts]),
     // Limits; each in a box of its own.
     alone("limit.processes", 30, "a fork bomb", "fork_bomb 5000", &[Cgroups, Rlimits]),
-    alone("limit.memory", 30, "a memory bomb", "memory_bomb 6000", &[Cgroups]),
+    alone("limit.memory", 30, "a memory bomb", "memory_bomb 1500", &[Cgroups]),
     alone("limit.descriptors", 30, "a descriptor leak", "descriptors 200000", &[Rlimits]),
-    alone("limit.disk", 24, "a full disk", "fill /tmp 6000", &[Mounts]),
+    alone("limit.disk", 24, "a full disk", "fill /tmp 1500", &[Mounts]),
     alone("limit.inodes", 24, "a million files", "inodes /tmp 1000000", &[Mounts]),
 ];
 

@@ -116,6 +116,26 @@ impl Range {
         self.home.join("readonly")
     }
 
+    /// A policy for the suite: everything an attack could lean on is allowed as far as it is ordinary (a name, a
+    /// folder to read), and what would be asked is denied after a second, for nobody is there to answer.
+    pub fn policy(&self) -> String {
+        format!(
+            "bartizan: 1\n\
+             name: range\n\
+             extends: standard\n\
+             files:\n  read: [\"{readonly}/**\", \"{programs}/**\"]\n\
+             net:\n  default: deny\n  resolver: \"{resolver}\"\n  allow:\n\
+             \x20   - {{ host: {ALLOWED_NAME} }}\n\
+             \x20   - {{ host: private.test }}\n\
+             \x20   - {{ host: rebind.test }}\n\
+             limits: {{ memory: 512MiB, pids: 200, disk: 256MiB, open_files: 1024, time: 5m }}\n\
+             approvals: {{ timeout: 1s }}\n",
+            readonly = self.readonly().display(),
+            programs = self.root.join("bin").display(),
+            resolver = self.dns.address(),
+        )
+    }
+
     /// Variables for `bartizan run` that must not reach the box.
     pub fn environment(&self) -> Vec<(&'static str, String)> {
         let socket = self.socket.name.clone();
@@ -280,5 +300,5 @@ pub fn host_address() -> Ipv4Addr {
 }
 
 fn exfil_name() -> String {
-    format!("{SECRET}.exfil.test")
+    "ZGF0YQ.exfil.test".to_owned()
 }

@@ -68,7 +68,8 @@ fn check_unfinished(source: &Source, findings: &mut Findings) {
             continue;
         }
         for (pattern, reason) in UNFINISHED {
-            if line.contains(pattern) {
+            // A process that other tests start by its test name isn't a test that nobody runs.
+            if line.contains(pattern) && !line.contains("\"run by the other tests") {
                 findings.error(format!("{}:{}: `{pattern}`: {reason}", source.path, number + 1));
             }
         }
