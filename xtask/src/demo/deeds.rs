@@ -162,7 +162,7 @@ pub(super) const DEEDS: &[Deed] = &[
             }
             match look.seen.code.as_str() {
                 "ECONNREFUSED" => stopped("network namespace", "nobody listens on that name in there"),
-                "EPERM" => stopped("Landlock", "EPERM: outside the box's scope"),
+                "EPERM" if look.facts.is_enforced("landlock") => stopped("Landlock", "EPERM: outside the box's scope"),
                 _ => look.unexplained(),
             }
         },
@@ -404,4 +404,39 @@ fn stopped(layer: &'static str, proof: &str) -> Judgement {
 
 fn failed(why: &str) -> Judgement {
     Failed { why: why.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, path::Path};
+
+    use super::*;
+    use crate::demo::{evidence::Observations, servers::Servers, world::World};
+
+    /// What the agent reports when something went wrong that no layer did, in a world in which nothing happened.
+    #[test]
+    fn nothing_is_stopped_without_evidence() {
+        let world = World::create(Path::new("/bin/false"), false).unwrap();
+        fs::create_dir_all(world.bartizan_home().join("keys")).unwrap();
+        let name = format!("bartizan-demo-test-{}", std::process::id());
+        let servers = Servers::start(&world.docker_socket(), &name).unwrap();
+        let arrivals = servers.arrivals().unwrap();
+        assert!(arrivals.is_empty(), "{arrivals:?}");
+        let facts = Facts {
+            world: &world,
+            servers: &servers,
+            arrivals,
+            entries: Vec::new(),
+            answers: Vec::new(),
+            policy_before: String::new(),
+        };
+        for code in ["EIO", "EACCES", "EPERM", "CLOSED", "NXDOMAIN", "HTTP 403", "ETIMEDOUT", "HANGING"] {
+            for deed in DEEDS {
+                let line = format!(r#"{{"deed":"{}","succeeded":false,"code":"{code}","detail":"no"}}"#, deed.name);
+                let seen = Observations::parse(&line);
+                let judged = (deed.judge)(&Look { seen: &seen.deeds[deed.name], facts: &facts });
+                assert!(matches!(judged, Failed { .. }), "{} with {code} counts as stopped", deed.name);
+            }
+        }
+    }
 }

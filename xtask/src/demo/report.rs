@@ -2,14 +2,17 @@
 
 use std::{collections::BTreeSet, fs, process::ExitStatus};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 
 use super::{
     deeds::{BOX_LAYERS, DEEDS, Deed, Judgement, Look},
     evidence::{ENFORCED, Entry, Facts, Observation, Observations},
     servers::EVIL_NAME,
 };
-use crate::shell;
+use crate::{shell, workspace};
+
+/// Deeds that a hardened machine may refuse without any box.
+const NEEDS_LUCK: &[&str] = &["ptrace", "unshare"];
 
 /// Layers every box has.
 const NEEDED: &[&str] = &[
@@ -86,12 +89,15 @@ impl Report<'_> {
         let (asked, answered) = ("the person was asked and answered", &self.facts.answers);
         let words: Vec<String> = answered.iter().map(|(_, target, answer)| format!("{answer} {target}")).collect();
         let has_both = ["approve", "deny"].iter().all(|word| answered.iter().any(|(.., answer)| answer == word));
-        let problem = || anyhow::anyhow!("expected one yes and one no, got: {}", words.join(", "));
+        let problem = || anyhow!("expected one yes and one no, got: {}", words.join(", "));
         check(asked, has_both.then(|| format!("{} times", words.len())).ok_or_else(problem));
-        let ended = status.code().map_or_else(|| status.to_string(), |code| format!("exit status {code}"));
-        // A memory bomb that ends its whole box is one way of being stopped.
-        let is_expected = status.success() || self.facts.stop_reason().is_some_and(|reason| reason.contains("memory"));
-        check("the agent ended", if is_expected { Ok(ended) } else { Err(anyhow::anyhow!(ended)) });
+        let ended = match (status.success(), self.facts.stop_reason()) {
+            (true, _) => Ok("by itself".to_owned()),
+            // A memory bomb that ends its whole box is one way of being stopped.
+            (false, Some(reason)) if reason.contains("memory") => Ok(format!("with its box: {reason}")),
+            (false, _) => Err(anyhow!("{status}")),
+        };
+        check("the agent ended", ended);
         if problems > 0 {
             let said = fs::read_to_string(world.root.join("run.stderr")).unwrap_or_default();
             said.lines().for_each(|line| println!("           {}", self.style.dim(line)));
@@ -118,7 +124,15 @@ impl Report<'_> {
             let without = match self.outside.deeds.get(deed.name) {
                 None => style.dim("not tried"),
                 Some(seen) if seen.succeeded => "works    ".to_owned(),
-                Some(_) => style.dim("fails    "),
+                Some(_) if NEEDS_LUCK.contains(&deed.name) => style.dim("fails    "),
+                Some(seen) => {
+                    problems += 1;
+                    println!(
+                        "{}",
+                        style.bad(&format!("FAILED  `{}` doesn't even work without a box: {}", deed.name, seen.detail))
+                    );
+                    style.bad("fails    ")
+                }
             };
             let (verdict, layer, proof) = match &judgement {
                 Judgement::Stopped { layer, proof } => (style.good("stopped "), *layer, proof),
@@ -276,7 +290,7 @@ impl Report<'_> {
     /// What to try next.
     pub(super) fn print_next(&self, run: &str, keep: bool) {
         let world = self.facts.world;
-        let binary = world.binary.display();
+        let binary = workspace::relative(&world.binary);
         println!("\n{}", self.style.bold("Next"));
         if keep {
             let home = world.bartizan_home();
