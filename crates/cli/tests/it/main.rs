@@ -1,0 +1,15 @@
+//! The shipped binary from end to end: every test drives it as a person or an agent would, as the user who runs the tests
+//! and, when that is root, as an ordinary user too.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    reason = "tests"
+)]
+
+mod world;
+
+mod basics;
+mod escapes;
