@@ -1,7 +1,7 @@
 //! Where the ordinary tools are that tests run inside a box, in a form every user can reach.
 
 use std::{
-    env, fs,
+    env, fs, io,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
@@ -30,7 +30,7 @@ pub fn python() -> PathBuf {
     if system.exists() { system } else { find("python3") }
 }
 
-/// Copy the pinned packages (`requests`, `securesystemslib`, `pip`) into `folder`, owned by `user`; name it in
+/// Copy (not link: tests own what they get) the pinned packages (`requests`, `securesystemslib`, `pip`) into `folder`, owned by `user`; name it in
 /// `PYTHONPATH`.
 pub fn python_packages(folder: &Path, user: User) -> PathBuf {
     let venv = env::var_os(variables::BARTIZAN_VENV)
@@ -41,7 +41,10 @@ pub fn python_packages(folder: &Path, user: User) -> PathBuf {
         .find(|path| path.join("site-packages").is_dir())
         .expect("a virtual environment has site-packages");
     let copy = folder.join("python-packages");
-    copy_tree(&library.join("site-packages"), &copy);
+    if copy.exists() {
+        return copy;
+    }
+    copy_tree(&library.join("site-packages"), &copy, |from, to| fs::copy(from, to).map(drop));
     user.own(&copy);
     copy
 }
@@ -65,7 +68,7 @@ impl Toolchain {
         let directory = tempfile::Builder::new().prefix("bartizan-rust-").tempdir().unwrap();
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
         for folder in ["bin", "lib"] {
-            copy_tree(&sysroot.join(folder), &directory.path().join(folder));
+            copy_tree(&sysroot.join(folder), &directory.path().join(folder), link_or_copy);
         }
         Self { path: directory.path().to_path_buf(), _directory: Some(directory) }
     }
@@ -87,19 +90,18 @@ fn reachable(path: &Path) -> bool {
     path.ancestors().all(|part| fs::metadata(part).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0))
 }
 
-/// Copy a folder; files are hard-linked where that works, so they must not be written to.
-fn copy_tree(from: &Path, to: &Path) {
+fn copy_tree(from: &Path, to: &Path, file: fn(&Path, &Path) -> io::Result<()>) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap_or_else(|error| panic!("`{}`: {error}", from.display())) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         let kind = entry.file_type().unwrap();
         if kind.is_dir() {
-            copy_tree(&entry.path(), &target);
+            copy_tree(&entry.path(), &target, file);
         } else if kind.is_symlink() {
             std::os::unix::fs::symlink(fs::read_link(entry.path()).unwrap(), &target).unwrap();
         } else {
-            link_or_copy(&entry.path(), &target).unwrap();
+            file(&entry.path(), &target).unwrap_or_else(|error| panic!("`{}`: {error}", target.display()));
         }
     }
 }

@@ -57,10 +57,11 @@ pub fn is_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-/// Hard-link where the file systems allow it, else copy.
+/// Hard-link, or copy where the two places are on different file systems. Never over something that is there:
+/// it could be another link to the very file.
 pub(crate) fn link_or_copy(from: &Path, to: &Path) -> io::Result<()> {
     match fs::hard_link(from, to) {
-        Ok(()) => Ok(()),
-        Err(_) => fs::copy(from, to).map(drop),
+        Err(error) if error.kind() == io::ErrorKind::CrossesDevices => fs::copy(from, to).map(drop),
+        result => result,
     }
 }

@@ -39,7 +39,7 @@ fn ordinary_users_are_ordinary() {
 #[test]
 fn a_terminal_has_keys_a_screen_and_a_size() {
     let mut terminal = Run::new("/bin/sh", User::Current)
-        .args(["-c", "stty size; read word; echo got:$word; trap 'stty size' WINCH; while :; do sleep 0.02; done"])
+        .args(["-c", "stty size; read word; trap 'stty size' WINCH; echo got:$word; while :; do sleep 0.02; done"])
         .terminal(24, 80);
     terminal.wait_for_text("24 80");
     terminal.write("blue\r");
