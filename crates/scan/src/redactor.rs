@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use aho_corasick::{AhoCorasick, AhoCorasickKind};
 use regex::bytes::{Regex, RegexBuilder};
@@ -39,7 +39,22 @@ struct Rules {
     hints: AhoCorasick,
     /// For each hint, the bit of the rule that it belongs to.
     rule_of_hint: Vec<u64>,
-    compiled: Vec<(&'static Rule, Regex)>,
+    rules: Vec<Compiled>,
+}
+
+/// A rule whose pattern is compiled when its hint is first seen: most processes never see most of them.
+struct Compiled {
+    rule: &'static Rule,
+    pattern: OnceLock<Regex>,
+}
+
+impl Compiled {
+    #[allow(clippy::expect_used, reason = "the patterns are constants; a test compiles every one of them")]
+    fn pattern(&self) -> &Regex {
+        // Bytes, not Unicode: secrets are ASCII, and what is redacted may not be UTF-8.
+        let compile = || RegexBuilder::new(self.rule.pattern).unicode(false).build().expect("a constant pattern");
+        self.pattern.get_or_init(compile)
+    }
 }
 
 static STANDARD: LazyLock<Arc<Rules>> = LazyLock::new(|| Arc::new(Rules::compile()));
@@ -110,9 +125,9 @@ impl Redactor {
             return Vec::new();
         }
         let mut matches = Vec::new();
-        for (index, (rule, pattern)) in self.rules.compiled.iter().enumerate() {
+        for (index, compiled) in self.rules.rules.iter().enumerate() {
             if hinted & (1 << index) != 0 {
-                search(rule, pattern, bytes, &mut matches);
+                search(compiled.rule, compiled.pattern(), bytes, &mut matches);
             }
         }
         merge(matches)
@@ -121,31 +136,29 @@ impl Redactor {
 
 impl std::fmt::Debug for Redactor {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Redactor").field("rules", &self.rules.compiled.len()).finish()
+        formatter.debug_struct("Redactor").field("rules", &self.rules.rules.len()).finish()
     }
 }
 
 impl Rules {
-    #[allow(clippy::expect_used, reason = "the patterns are constants; a test compiles every one of them")]
+    #[allow(clippy::expect_used, reason = "the hints are constants")]
     fn compile() -> Self {
         let mut hints = Vec::new();
         let mut rule_of_hint = Vec::new();
-        let mut compiled = Vec::new();
+        let mut rules = Vec::new();
         for (index, rule) in detectors::ALL.iter().flat_map(|rules| rules.iter()).enumerate() {
             for hint in rule.hints {
                 hints.push(*hint);
                 rule_of_hint.push(1_u64 << index);
             }
-            // Bytes, not Unicode: secrets are ASCII, and what is redacted may not be UTF-8.
-            let pattern = RegexBuilder::new(rule.pattern).unicode(false).build().expect("a constant pattern");
-            compiled.push((rule, pattern));
+            rules.push(Compiled { rule, pattern: OnceLock::new() });
         }
         let hints = AhoCorasick::builder()
             .ascii_case_insensitive(true)
             .kind(Some(AhoCorasickKind::DFA))
             .build(hints)
             .expect("constant hints");
-        Self { hints, rule_of_hint, compiled }
+        Self { hints, rule_of_hint, rules }
     }
 }
 
