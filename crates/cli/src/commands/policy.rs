@@ -97,7 +97,9 @@ impl Show {
         let set = &policies.set;
         if self.chosen.json {
             let project = set.project().map(|project| project.file());
-            output::print_json(&json!({ "digest": set.digest(), "sources": policies.files, "user": set.user().file(), "project": project }))?;
+            output::print_json(
+                &json!({ "digest": set.digest(), "sources": policies.files, "user": set.user().file(), "project": project }),
+            )?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut stdout = io::stdout().lock();
@@ -119,7 +121,10 @@ fn lint(home: &Home, style: Style, chosen: &Chosen) -> anyhow::Result<ExitCode> 
     let policies = chosen.load(home)?;
     let warnings = policies.set.lint();
     if chosen.json {
-        let warnings: Vec<_> = warnings.iter().map(|warning| json!({ "place": warning.place.to_string(), "message": warning.message })).collect();
+        let warnings: Vec<_> = warnings
+            .iter()
+            .map(|warning| json!({ "place": warning.place.to_string(), "message": warning.message }))
+            .collect();
         output::print_json(&warnings)?;
     } else {
         let mut stdout = io::stdout().lock();
@@ -174,8 +179,11 @@ impl Explain {
 fn layers(policies: &Policies, style: Style, as_json: bool) -> anyhow::Result<ExitCode> {
     let explanation = policies.set.explain();
     if as_json {
-        let layers: Vec<_> = explanation.layers.iter().map(|layer| json!({ "layer": layer.layer, "enforces": layer.lines })).collect();
-        output::print_json(&json!({ "policy": policies.label, "digest": policies.set.digest(), "workspace": policies.workspace, "layers": layers }))?;
+        let layers: Vec<_> =
+            explanation.layers.iter().map(|layer| json!({ "layer": layer.layer, "enforces": layer.lines })).collect();
+        output::print_json(
+            &json!({ "policy": policies.label, "digest": policies.set.digest(), "workspace": policies.workspace, "layers": layers }),
+        )?;
         return Ok(ExitCode::SUCCESS);
     }
     let mut stdout = io::stdout().lock();
@@ -204,7 +212,9 @@ impl Suggest {
             .collect();
         let suggestion = policies.set.suggest(&denied);
         if self.chosen.json {
-            output::print_json(&json!({ "run": run, "yaml": suggestion.yaml, "notes": suggestion.notes, "not_suggested": suggestion.not_suggested }))?;
+            output::print_json(
+                &json!({ "run": run, "yaml": suggestion.yaml, "notes": suggestion.notes, "not_suggested": suggestion.not_suggested }),
+            )?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut stdout = io::stdout().lock();
@@ -241,7 +251,10 @@ fn find_run(home: &Home, named: &str) -> anyhow::Result<RunId> {
     };
     match found {
         Some(run) => Ok(run.clone()),
-        None => bail!("there is no run `{}` in the ledger; `bartizan log list` shows those there are, `last` is the newest", short(named, 60)),
+        None => bail!(
+            "there is no run `{}` in the ledger; `bartizan log list` shows those there are, `last` is the newest",
+            short(named, 60)
+        ),
     }
 }
 
@@ -268,7 +281,14 @@ fn test(home: &Home, style: Style, chosen: &Chosen) -> anyhow::Result<ExitCode> 
         let mut stdout = io::stdout().lock();
         for result in results.iter().filter(|result| !result.passed()) {
             let problem = result.problem.as_deref().unwrap_or("");
-            writeln!(stdout, "{}  {}: {} `{}`", style.bad("FAIL"), result.place, result.expected.as_str(), short(&result.action, 200))?;
+            writeln!(
+                stdout,
+                "{}  {}: {} `{}`",
+                style.bad("FAIL"),
+                result.place,
+                result.expected.as_str(),
+                short(&result.action, 200)
+            )?;
             writeln!(stdout, "      {}", short(problem, 400))?;
         }
         let count = results.len() - failed;

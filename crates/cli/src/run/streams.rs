@@ -113,7 +113,7 @@ impl Streams {
         tokio::spawn(async move {
             match asker {
                 Some(asker) => terminal_approver::serve(desk, asker).await,
-                None => std::future::pending().await,
+                None => terminal_approver::announce(desk).await,
             }
         })
     }

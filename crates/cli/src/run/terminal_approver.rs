@@ -1,6 +1,6 @@
 //! Puts the desk's questions to the person at the terminal, and their answers back on the desk.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bartizan_gate::{Decision, Desk, Pending};
@@ -9,10 +9,14 @@ use jiff::Timestamp;
 use tokio::task::JoinHandle;
 
 use crate::account::Account;
+use crate::output::short;
 use crate::terminal::{PlainPrompt, PromptAnswer, PromptView, Prompter};
 
 /// Characters of a digest that tell two actions apart at a glance.
 const DIGEST_CHARS: usize = 19;
+
+/// Characters of a target in an announcement; `approval show` has the whole.
+const TARGET_CHARS: usize = 200;
 
 /// How a person at this terminal is asked.
 #[derive(Clone)]
@@ -40,6 +44,30 @@ pub async fn serve(desk: Arc<Desk>, asker: Asker) {
         for pending in pending {
             let number = pending.number.clone();
             asked.entry(number).or_insert_with(|| tokio::spawn(ask(desk.clone(), asker.clone(), pending)));
+        }
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Says on standard error what waits and how to answer it, where nobody can be asked.
+pub async fn announce(desk: Arc<Desk>) {
+    let mut changes = desk.watch();
+    let mut announced: HashSet<String> = HashSet::new();
+    loop {
+        let pending = desk.pending();
+        announced.retain(|number| pending.iter().any(|pending| pending.number == *number));
+        for Pending { number, question } in pending {
+            if announced.insert(number.clone()) {
+                let deed = &question.action.deed;
+                eprintln!(
+                    "bartizan: {} {} waits {}s for an answer: `bartizan approval approve {number}` or `… deny {number}`",
+                    deed.kind().as_str(),
+                    short(&deed.target(), TARGET_CHARS),
+                    question.timeout.as_secs(),
+                );
+            }
         }
         if changes.changed().await.is_err() {
             return;
@@ -76,7 +104,7 @@ fn view(pending: &Pending) -> PromptView {
     let source = verdict.rule.source.as_deref().map(|source| format!(" ({source})")).unwrap_or_default();
     let waited = Timestamp::now().duration_since(question.asked_at).unsigned_abs();
     PromptView {
-        title: format!("{} asks · {}", action.principal.name, pending.number),
+        title: format!("{} · {}", action.principal.name, pending.number),
         action: action.deed.kind().as_str().to_owned(),
         target: action.deed.target(),
         principal: format!("{}{persona}", action.principal.name),
