@@ -79,7 +79,6 @@ pub fn call(directory: &RunDirectory, request: &ControlRequest) -> anyhow::Resul
         BufReader::new(stream.take(LINE_BYTES_MAX as u64)).read_until(b'\n', &mut reply)?;
         Ok(reply)
     };
-    let mut exchange = exchange;
     let reply = exchange().with_context(|| format!("the box of `{}` did not answer", directory.run))?;
     if reply.is_empty() {
         return Ok(None);

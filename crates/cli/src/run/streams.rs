@@ -107,6 +107,8 @@ impl Streams {
     pub fn prompts(&self, desk: &Arc<Desk>) -> JoinHandle<()> {
         let asker = match &self.terminal {
             Some(terminal) => Some(Asker::Panel(terminal.prompter())),
+            // The program reads what is typed: an answer and its input could not be told apart.
+            None if io::stdin().is_terminal() => None,
             None => PlainPrompt::open().map(|prompt| Asker::Line(Arc::new(prompt))),
         };
         let desk = desk.clone();

@@ -63,15 +63,10 @@ const ABORT_MAX: Duration = Duration::from_secs(1);
 pub(crate) struct Options {
     /// How many bytes the program may write.
     pub(crate) output_bytes_max: Option<u64>,
-    /// Whether the panel uses colours; see [`wants_color`].
+    /// Whether the panel uses colours.
     pub(crate) color: bool,
     /// How keys are told from typing ahead.
     pub(crate) timing: Timing,
-}
-
-/// Whether colours are wanted: not with `--color never`, and not when `NO_COLOR` is set to anything.
-pub(crate) fn wants_color(never: bool) -> bool {
-    !never && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// What the terminal can do, by its name in `TERM`.
