@@ -106,7 +106,7 @@ pub(crate) fn compose_line(into: &mut Vec<u8>, at: Timestamp, prev: &Hash, recor
     into.extend_from_slice(AT);
     into.extend_from_slice(frame.as_bytes());
     into.extend_from_slice(PREV);
-    into.extend_from_slice(Digest::from(*prev).hex().as_bytes());
+    prev.iter().for_each(|byte| into.extend_from_slice(&[digit(byte >> 4), digit(byte & 15)]));
     into.extend_from_slice(RECORD);
     into.extend_from_slice(record);
     into.extend_from_slice(SEQ);
@@ -117,6 +117,10 @@ pub(crate) fn compose_line(into: &mut Vec<u8>, at: Timestamp, prev: &Hash, recor
     let hash = entry_hash(into.get(start..).unwrap_or_default());
     into.push(b'\n');
     hash
+}
+
+fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
 }
 
 /// Hash of an entry: SHA-256 over its line without the newline.

@@ -4,25 +4,25 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
 
 use bartizan_crypto::{PublicKey, SigningKey};
 use bartizan_gate::{AppendError, BoxFuture, Position};
 use bartizan_model::{Record, canonical};
 use jiff::Timestamp;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use tokio::sync::{Semaphore, oneshot};
 
 use crate::entry::RECORD_BYTES_MAX;
 use crate::error::OpenError;
+use crate::queue::{Queue, Request};
 use crate::writer::{Pending, Place, Writer};
 
 /// Largest segment before the next is begun: large enough that there are few, small enough to copy around.
 pub const SEGMENT_BYTES_MAX: u64 = 64 * 1024 * 1024;
-/// Records that may wait for the commit thread; beyond this callers wait, too.
-const QUEUE_RECORDS_MAX: usize = 1024;
-/// Bytes that may wait for the commit thread, so that a thousand large records don't fill the memory.
-const QUEUE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// Most bytes in one batch: beyond this the disk is busy enough that a larger one gains nothing.
-const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes that may wait for the commit thread; beyond this callers wait, too.
+const QUEUE_BYTES_MAX: u32 = 32 * 1024 * 1024;
+/// What even the smallest record counts for, so that no more than 2048 wait.
+const QUEUE_BYTES_MIN: u32 = 16 * 1024;
 
 /// Where a ledger is and what it is signed with.
 #[derive(Debug, Clone)]
@@ -50,20 +50,13 @@ impl LedgerOptions {
     }
 }
 
-struct Request {
-    pending: Pending,
-    reply: oneshot::Sender<Result<Position, AppendError>>,
-    /// Gives the record's bytes back to the queue's bound.
-    _permit: OwnedSemaphorePermit,
-}
-
 /// A ledger in files. Dropping it commits what is queued and signs a last checkpoint.
 pub struct FileLedger {
     options: LedgerOptions,
     key: PublicKey,
     last_at: Option<Timestamp>,
-    bytes: Arc<Semaphore>,
-    queue: Mutex<Option<mpsc::Sender<Request>>>,
+    room: Arc<Semaphore>,
+    queue: Arc<Queue>,
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -81,17 +74,18 @@ impl FileLedger {
         let public = key.public();
         let writer = Writer::open(&place, key)?;
         let last_at = writer.last_at();
-        let (sender, receiver) = mpsc::channel(QUEUE_RECORDS_MAX);
+        let queue = Arc::new(Queue::default());
+        let taken = Arc::clone(&queue);
         let thread = thread::Builder::new()
             .name("ledger".to_owned())
-            .spawn(move || commit_all(writer, receiver))
+            .spawn(move || commit_all(writer, &taken))
             .map_err(|source| OpenError::io("start the commit thread of", &options.directory, source))?;
         Ok(Self {
             options,
             key: public,
             last_at,
-            bytes: Arc::new(Semaphore::new(QUEUE_BYTES_MAX)),
-            queue: Mutex::new(Some(sender)),
+            room: Arc::new(Semaphore::new(QUEUE_BYTES_MAX as usize)),
+            queue,
             thread: Mutex::new(Some(thread)),
         })
     }
@@ -121,13 +115,10 @@ impl FileLedger {
     pub async fn append(&self, at: Timestamp, record: &Record) -> Result<Position, AppendError> {
         let pending = prepare(at, record)?;
         let closed = || AppendError { reason: "it is closed; open it again".to_owned() };
-        // The bound is far below what a permit count can hold.
-        let bytes = u32::try_from(pending.record.len()).map_err(|_| closed())?;
-        let permit = Arc::clone(&self.bytes).acquire_many_owned(bytes).await.map_err(|_| closed())?;
+        let bytes = u32::try_from(pending.record.len()).map_or(QUEUE_BYTES_MAX, |bytes| bytes.max(QUEUE_BYTES_MIN));
+        let permit = Arc::clone(&self.room).acquire_many_owned(bytes).await.map_err(|_| closed())?;
         let (reply, answer) = oneshot::channel();
-        let queue = self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or_else(closed)?;
-        queue.send(Request { pending, reply, _permit: permit }).await.map_err(|_| closed())?;
-        drop(queue);
+        self.queue.push(Request { pending, reply, permit }).map_err(|_| closed())?;
         answer.await.map_err(|_| closed())?
     }
 
@@ -141,7 +132,7 @@ impl FileLedger {
 
     /// Commits what is queued, signs a last durable checkpoint and ends. Appends after this are refused.
     pub fn close(&self) {
-        drop(self.queue.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.queue.close();
         let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(thread) = thread {
             let _ = thread.join();
@@ -172,31 +163,32 @@ fn prepare(at: Timestamp, record: &Record) -> Result<Pending, AppendError> {
 }
 
 /// The commit thread: takes what is there, commits it together, answers.
-fn commit_all(mut writer: Writer, mut queue: mpsc::Receiver<Request>) {
-    let (mut batch, mut replies) = (Vec::new(), Vec::new());
-    while let Some(first) = queue.blocking_recv() {
-        let mut bytes = 0;
-        let mut next = Some(first);
-        while let Some(Request { pending, reply, _permit }) = next {
-            bytes += pending.record.len();
-            batch.push(pending);
-            replies.push((reply, _permit));
-            next = if bytes < BATCH_BYTES_MAX { queue.try_recv().ok() } else { None };
+fn commit_all(mut writer: Writer, queue: &Queue) {
+    let (mut hoped, mut linger) = (1, Duration::ZERO);
+    loop {
+        let requests = queue.take(hoped, linger);
+        if requests.is_empty() {
+            break;
         }
+        let begun = Instant::now();
+        hoped = requests.len();
+        let (batch, replies): (Vec<_>, Vec<_>) =
+            requests.into_iter().map(|request| (request.pending, (request.reply, request.permit))).unzip();
+        // A caller that went away is no reason to stop.
         match writer.commit(&batch) {
             Ok(positions) => {
-                for ((reply, _permit), position) in replies.drain(..).zip(positions) {
-                    // A caller that went away is no reason to stop.
+                for ((reply, _permit), position) in replies.into_iter().zip(positions) {
                     let _ = reply.send(Ok(position));
                 }
             }
             Err(error) => {
-                for (reply, _permit) in replies.drain(..) {
+                for (reply, _permit) in replies {
                     let _ = reply.send(Err(AppendError { reason: error.reason.clone() }));
                 }
             }
         }
-        batch.clear();
+        // Who asked together will ask together again; waiting for them costs at most what a commit without them would.
+        linger = begun.elapsed();
     }
     writer.close();
 }

@@ -16,6 +16,7 @@ mod index;
 mod layout;
 mod ledger;
 mod lines;
+mod queue;
 mod receipts;
 mod recovery;
 mod scan;

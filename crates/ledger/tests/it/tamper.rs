@@ -351,3 +351,45 @@ fn a_torn_last_line_is_removed_and_told() {
         assert!(report.is_good() && report.entries == ENTRIES as u64 + 2, "{report:?}");
     }
 }
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    /// Files of whatever an attacker likes never do more than fail verification and opening.
+    #[test]
+    fn hostile_files_are_refused_without_harm(
+        segment in prop::collection::vec(any::<u8>(), 1..2000),
+        head in prop::collection::vec(any::<u8>(), 0..5000),
+        checkpoints in prop::collection::vec(prop_oneof![Just(b'\n'), Just(b' '), any::<u8>()], 0..2000),
+        witness in prop::collection::vec(any::<u8>(), 0..500),
+    ) {
+        let home = Home::new();
+        drop(home.open());
+        fs::write(home.segment(1), segment).unwrap();
+        fs::set_permissions(home.segment(1), std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        fs::write(home.ledger().join("head"), head).unwrap();
+        fs::write(home.ledger().join("checkpoints"), checkpoints).unwrap();
+        fs::write(bartizan_ledger::witness_path(&home.witness(), &home.public()), witness).unwrap();
+        prop_assert!(!home.verify().is_good());
+        let _ = FileLedger::open(home.options(), Arc::clone(&home.key));
+        let _ = home.index().catch_up();
+    }
+}
+
+#[test]
+fn a_line_without_end_costs_no_memory() {
+    let home = copy();
+    let last = (1..).take_while(|number| home.segment(*number).exists()).last().unwrap();
+    let file = fs::File::options().write(true).open(home.segment(last)).unwrap();
+    file.set_len(1 << 30).unwrap();
+    let resident = || {
+        let status = fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let before = resident();
+    assert_eq!(first_bad(&home.verify()), ENTRIES as u64);
+    assert!(refuses_to_open(&home));
+    assert!(home.index().catch_up().is_err());
+    assert!(resident() - before < 128 * 1024, "{} KiB more", resident() - before);
+}
