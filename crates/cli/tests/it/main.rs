@@ -13,3 +13,4 @@ mod world;
 
 mod basics;
 mod escapes;
+mod network;
