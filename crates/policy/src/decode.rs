@@ -41,7 +41,7 @@ pub(crate) const KEYS: &[(&str, &[&str])] = &[
             "tests",
         ],
     ),
-    ("files", &["default", "read", "write", "ask", "protect", "deny"]),
+    ("files", &["default", "read", "programs", "write", "ask", "protect", "deny"]),
     ("exec", &["default", "allow", "ask", "deny"]),
     ("net", &["default", "resolver", "allow", "ask", "deny"]),
     ("tools", &["default", "allow", "ask", "deny"]),
@@ -123,6 +123,7 @@ impl Decoder {
             match key.value.as_str() {
                 "default" => files.default = self.effect(node),
                 "read" => files.read = self.list(node, Self::granted_path),
+                "programs" => files.programs = self.list(node, Self::granted_path),
                 "write" => files.write = self.list(node, Self::granted_path),
                 "ask" => files.ask = self.list(node, Self::restricted_path),
                 "protect" => files.protect = self.list(node, Self::restricted_path),

@@ -69,6 +69,9 @@ impl PolicySet {
             listed("may be read", &read, "nothing of this machine may be read"),
             listed("may be read and written", &write, "nothing of this machine may be written"),
         ];
+        let mut programs = paths(&layers.files.programs);
+        programs.iter_mut().for_each(|tree| tree.push_str("/**"));
+        mounts.extend(some("of those, taken as they are: patterns that match anywhere don't reach into", &programs));
         mounts.extend(some("hidden although a tree holds it", &self.shortened(&layers.files.hide)));
         mounts.extend(some("read-only although a tree is writable", &self.shortened(&layers.files.readonly)));
         mounts.extend(some("read-only until a person lets it be written", &self.shortened(&layers.files.ask)));
@@ -263,12 +266,12 @@ impl Compiled {
                 let read_only = writes && matches!(paths.decide_write(&path, false), FileFound::ReadOnly(_));
                 paths.visit(&path, |number| match (paths.list(number), writes) {
                     (Some(List::Ask | List::Protect), false) | (None, _) => {}
-                    (Some(List::Read), true) if read_only => {
+                    (Some(List::Read | List::Programs), true) if read_only => {
                         if let Some(rule) = paths.rules.get(number as usize) {
                             found(rule, Effect::Deny);
                         }
                     }
-                    (Some(List::Read), true) => {}
+                    (Some(List::Read | List::Programs), true) => {}
                     (Some(_), _) => {
                         if let Some(rule) = paths.rules.get(number as usize) {
                             found(rule, rule.effect);

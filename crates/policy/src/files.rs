@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 
 use crate::context::Context;
 use crate::language::Files;
-use crate::pattern::{Base, PathPattern, Shape};
+use crate::pattern::{Base, PathPattern, Segment, Shape};
 use crate::place::At;
 use crate::policy::Role;
 use crate::rule::{RuleInfo, id};
@@ -15,6 +15,7 @@ use crate::tree::{Mode, Tree};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum List {
     Read,
+    Programs,
     Write,
     Ask,
     Protect,
@@ -60,6 +61,8 @@ struct Entry {
     /// Position in its list; an exception reaches those before it.
     index: u32,
     exception: bool,
+    /// It restricts by name alone, wherever that stands: it doesn't reach into trees of programs.
+    anywhere: bool,
 }
 
 /// A granted tree or file, resolved.
@@ -68,6 +71,7 @@ pub(crate) struct Grant {
     pub(crate) path: Vec<u8>,
     pub(crate) tree: bool,
     pub(crate) write: bool,
+    pub(crate) programs: bool,
 }
 
 /// A restricting pattern, resolved.
@@ -105,8 +109,8 @@ impl Paths {
             (_, Some(default)) => (default, default),
             (Role::User, None) => (Effect::Deny, Effect::Deny),
             (Role::Project, None) => (
-                if files.read.is_some() { Effect::Deny } else { Effect::Allow },
-                if files.read.is_some() || files.write.is_some() { Effect::Deny } else { Effect::Allow },
+                if files.read.is_some() || files.programs.is_some() { Effect::Deny } else { Effect::Allow },
+                if files.read.is_some() || files.programs.is_some() || files.write.is_some() { Effect::Deny } else { Effect::Allow },
             ),
         };
         let mut compiled = Self {
@@ -123,6 +127,7 @@ impl Paths {
         };
         let lists = [
             (List::Read, "read", &files.read),
+            (List::Programs, "programs", &files.programs),
             (List::Write, "write", &files.write),
             (List::Ask, "ask", &files.ask),
             (List::Protect, "protect", &files.protect),
@@ -147,7 +152,7 @@ impl Paths {
         let Ok(patterns) = PathPattern::parse(pattern_text) else { return };
         let number = id(self.rules.len());
         let effect = match list {
-            List::Read | List::Write => Effect::Allow,
+            List::Read | List::Programs | List::Write => Effect::Allow,
             List::Ask => Effect::Ask,
             List::Protect | List::Deny => Effect::Deny,
         };
@@ -158,17 +163,20 @@ impl Paths {
         };
         let rank = patterns.iter().map(|pattern| pattern.rank(base(pattern).len())).max().unwrap_or(0);
         self.rules.push(RuleInfo::new(rule.to_owned(), &text.value, &text.place, effect, rank));
-        self.entries.push(Entry { list, index, exception });
+        let anywhere = patterns
+            .iter()
+            .all(|pattern| pattern.base == Base::Root && pattern.segments.first() == Some(&Segment::AnyDepth));
+        self.entries.push(Entry { list, index, exception, anywhere });
         for pattern in patterns {
             let base = base(&pattern);
-            if matches!(list, List::Read | List::Write) {
+            if matches!(list, List::Read | List::Programs | List::Write) {
                 self.granting.insert(base, &pattern.segments, number);
                 let mut path = base.to_vec();
                 path.extend_from_slice(pattern.literal_prefix().as_bytes());
                 if path.is_empty() {
                     path.push(b'/');
                 }
-                self.grants.push(Grant { path, tree: pattern.shape() == Shape::Tree, write: list == List::Write });
+                self.grants.push(Grant { path, tree: pattern.shape() == Shape::Tree, write: list == List::Write, programs: list == List::Programs });
             } else {
                 self.restricting.insert(base, &pattern.segments, number);
                 self.restrictions.push(Restriction { list, base: base.to_vec(), pattern, exception });
@@ -183,7 +191,7 @@ impl Paths {
             let number = id(self.rules.len());
             let rank = u32::MAX;
             self.rules.push(RuleInfo { rule: rule.into(), text, place: None, effect: Effect::Deny, rank });
-            self.entries.push(Entry { list, index: u32::MAX, exception: false });
+            self.entries.push(Entry { list, index: u32::MAX, exception: false, anywhere: false });
             self.restricting.insert(base, &pattern.segments, number);
             self.restrictions.push(Restriction { list, base: base.to_vec(), pattern, exception: false });
         };
@@ -209,6 +217,12 @@ impl Paths {
         };
         self.granting.visit(path, &mut add);
         self.restricting.visit(path, &mut add);
+        let holds = |found: &Matches, list| {
+            found.iter().any(|number| self.entries.get(*number as usize).is_some_and(|entry| entry.list == list))
+        };
+        if holds(&found, List::Programs) && !holds(&found, List::Write) {
+            found.retain(|number| self.entries.get(*number as usize).is_some_and(|entry| !entry.anywhere));
+        }
         let mut exempt: SmallVec<[(List, u32); 4]> = SmallVec::new();
         for entry in found.iter().filter_map(|number| self.entries.get(*number as usize)) {
             if entry.exception {
@@ -235,6 +249,11 @@ impl Paths {
             .copied()
     }
 
+    /// The most specific match that lets read without letting write.
+    fn readable(&self, matches: &Matches) -> Option<u32> {
+        self.best(matches, List::Read).or_else(|| self.best(matches, List::Programs))
+    }
+
     /// Tells every rule that holds for this canonical path, exceptions taken out.
     pub(crate) fn visit(&self, path: &[u8], found: impl FnMut(u32)) {
         self.matches(path).into_iter().for_each(found);
@@ -250,7 +269,7 @@ impl Paths {
         if let Some(number) = self.best(&matches, List::Deny) {
             return FileFound::Rule(Effect::Deny, number);
         }
-        match self.best(&matches, List::Read).or(self.best(&matches, List::Write)) {
+        match self.readable(&matches).or(self.best(&matches, List::Write)) {
             Some(number) => FileFound::Rule(Effect::Allow, number),
             None => FileFound::Default(self.read_default),
         }
@@ -270,7 +289,7 @@ impl Paths {
         if let Some(number) = self.best(&matches, List::Deny).or(self.best(&matches, List::Protect)) {
             return FileFound::Rule(Effect::Deny, number);
         }
-        let granted = match (self.best(&matches, List::Write), self.best(&matches, List::Read)) {
+        let granted = match (self.best(&matches, List::Write), self.readable(&matches)) {
             (Some(number), _) => FileFound::Rule(Effect::Allow, number),
             (None, Some(number)) if self.read_is_writable => FileFound::Rule(Effect::Allow, number),
             (None, Some(number)) => FileFound::ReadOnly(number),
@@ -290,7 +309,7 @@ impl Paths {
             return PathAccess::Hidden;
         }
         let written = self.best(&matches, List::Write).is_some();
-        let read = self.best(&matches, List::Read).is_some();
+        let read = self.readable(&matches).is_some();
         // A box mounts what is listed; a user's `default: allow` lets read, a project's has no opinion.
         let unspoken = self.role == Role::Project && !read && self.write_default == Effect::Allow;
         let writable = written || (read && self.read_is_writable) || unspoken;

@@ -76,6 +76,10 @@ pub struct Files {
     /// May be read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub read: Option<Vec<At<String>>>,
+    /// Trees of programs and libraries, taken as they are: may be read, and restrictions that match anywhere
+    /// (`**/.env`) don't reach into them, so that they need not be searched whenever a box starts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub programs: Option<Vec<At<String>>>,
     /// May be read and written.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub write: Option<Vec<At<String>>>,

@@ -45,6 +45,9 @@ pub struct Layers {
 pub struct FileLayer {
     /// Trees that may be read; none lies in another or in a tree of `write`.
     pub read: Vec<PathBuf>,
+    /// Of those trees, or within them, the ones taken as they are: nothing in them is hidden by a pattern that
+    /// matches anywhere.
+    pub programs: Vec<PathBuf>,
     /// Single files that may be read.
     pub read_files: Vec<PathBuf>,
     /// Trees that may be read and written; none lies in another.
@@ -197,6 +200,12 @@ impl PolicySet {
             readonly: shown(List::Protect),
             ask: shown(List::Ask),
             guard_names: guard_names(&restrictions, &writable.trees),
+            programs: user
+                .grants
+                .iter()
+                .filter(|grant| grant.programs && grant.tree)
+                .map(|grant| PathBuf::from(OsString::from_vec(grant.path.clone())))
+                .collect(),
             read: readable.trees,
             read_files: readable.files,
             write: writable.trees,

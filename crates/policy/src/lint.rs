@@ -125,7 +125,7 @@ impl Lint<'_> {
     fn duplicates(&mut self, file: &PolicyFile) {
         let mut twice: Vec<(Place, String)> = Vec::new();
         if let Some(files) = &file.files {
-            for list in [&files.read, &files.write, &files.ask, &files.protect, &files.deny] {
+            for list in [&files.read, &files.programs, &files.write, &files.ask, &files.protect, &files.deny] {
                 repeated(list.as_deref(), |text| text.clone(), &mut twice);
             }
         }

@@ -17,6 +17,7 @@ pub(crate) fn merge(parent: PolicyFile, child: PolicyFile) -> PolicyFile {
             read: list(parent.read, child.read),
             write: list(parent.write, child.write),
             ask: list(parent.ask, child.ask),
+            programs: list(parent.programs, child.programs),
             protect: list(parent.protect, child.protect),
             deny: list(parent.deny, child.deny),
         }),

@@ -80,33 +80,65 @@ fn explained(set: &PolicySet, action: &str, expect: Expect) {
 #[test]
 fn actions_name_every_rule() {
     let set = narrowed(POLICY, "net: { deny: [api.github.com] }");
-    explained(&set, "file.write ./.git/config", expect![[r#"
+    explained(
+        &set,
+        "file.write ./.git/config",
+        expect![[r#"
         → ask files.ask[0] (user)
           allow files.write[0] (user)
-        the rule `**/.git/config` wants a person to decide"#]]);
-    explained(&set, "file.write /usr/x", expect![[r#"
+        the rule `**/.git/config` wants a person to decide"#]],
+    );
+    explained(
+        &set,
+        "file.write /usr/x",
+        expect![[r#"
         → deny files.read[0] (user)
-        `/usr/**` may be read, not written"#]]);
-    explained(&set, "file.read ./.env", expect![[r#"
+        `/usr/**` may be read, not written"#]],
+    );
+    explained(
+        &set,
+        "file.read ./.env",
+        expect![[r#"
         → deny files.deny[0] (user)
           allow files.write[0] (user)
-        the rule `**/.env` denies it"#]]);
-    explained(&set, "connect api.github.com:443", expect![[r#"
+        the rule `**/.env` denies it"#]],
+    );
+    explained(
+        &set,
+        "connect api.github.com:443",
+        expect![[r#"
         → deny net.deny[0] (project)
           allow net.allow[0] (user)
-        the rule `api.github.com` denies it"#]]);
-    explained(&set, "connect x.evil.com:443", expect![[r#"
+        the rule `api.github.com` denies it"#]],
+    );
+    explained(
+        &set,
+        "connect x.evil.com:443",
+        expect![[r#"
         → deny net.deny[0] (user)
-        the rule `*.evil.com` denies it"#]]);
-    explained(&set, "http POST http://h.example.net/x/y", expect![[r#"
+        the rule `*.evil.com` denies it"#]],
+    );
+    explained(
+        &set,
+        "http POST http://h.example.net/x/y",
+        expect![[r#"
         → deny net.allow[1].http (user)
-        `h.example.net:80` allows only the requests it lists"#]]);
-    explained(&set, "connect 169.254.169.254:80", expect![[r#"
+        `h.example.net:80` allows only the requests it lists"#]],
+    );
+    explained(
+        &set,
+        "connect 169.254.169.254:80",
+        expect![[r#"
         → deny egress.metadata (user)
-        the destination is a cloud metadata address, which hands out credentials, and no rule names it"#]]);
-    explained(&set, "exec make", expect![[r#"
+        the destination is a cloud metadata address, which hands out credentials, and no rule names it"#]],
+    );
+    explained(
+        &set,
+        "exec make",
+        expect![[r#"
         → ask exec.default (user)
-        no rule in `exec` matches, and its default wants a person to decide"#]]);
+        no rule in `exec` matches, and its default wants a person to decide"#]],
+    );
 }
 
 fn suggest(policy: &str, actions: &[&str]) -> bartizan_policy::Suggestion {
@@ -191,11 +223,13 @@ fn suggestions_are_small_and_work() {
         secrets:
           allow:
             - GITHUB_TOKEN
-    "#]].assert_eq(&suggestion.yaml);
+    "#]]
+    .assert_eq(&suggestion.yaml);
     expect![[r#"
         `10.2.3.4` is a private address: allow it only if you know what answers there
         new files can only be made in directories that are writable as a whole, so directories are suggested
-        `only.example.org` was only asked for by name; ports 80 and 443 are assumed"#]].assert_eq(&suggestion.notes.join("\n"));
+        `only.example.org` was only asked for by name; ports 80 and 443 are assumed"#]]
+    .assert_eq(&suggestion.notes.join("\n"));
     assert!(suggestion.not_suggested.is_empty(), "{:?}", suggestion.not_suggested);
 }
 
@@ -262,10 +296,18 @@ fn lint(yaml: &str, expect: Expect) {
 
 #[test]
 fn warnings_name_what_is_hardly_meant() {
-    lint("files: { write: [~/**], default: allow }", expect![[r#"
+    lint(
+        "files: { write: [~/**], default: allow }",
+        expect![[r#"
         my.yaml:2:18: `~/**` makes the whole home writable, and with it what programs outside the box run at login; name directories
-        my.yaml:2:34: `default: allow` lets every file be read that no rule denies; list what is needed in `read`"#]]);
-    lint("files: { write: [./**], ask: [~/notes/**, '**/x'] }", expect!["my.yaml:2:31: `~/notes/**` lies outside everything writable; `ask` holds back, it doesn't grant: add it to `write` as well"]);
+        my.yaml:2:34: `default: allow` lets every file be read that no rule denies; list what is needed in `read`"#]],
+    );
+    lint(
+        "files: { write: [./**], ask: [~/notes/**, '**/x'] }",
+        expect![
+            "my.yaml:2:31: `~/notes/**` lies outside everything writable; `ask` holds back, it doesn't grant: add it to `write` as well"
+        ],
+    );
     lint(
         "net: { allow: [a.org, a.org, { host: b.org, http: [{ method: GET }] }, '*', '0.0.0.0/0', 'c.org:*'] }",
         expect![[r#"
@@ -282,20 +324,27 @@ fn warnings_name_what_is_hardly_meant() {
             my.yaml:2:16: `x.a.org` never applies: `*.a.org` (my.yaml:2) is stricter and matches all of it
             my.yaml:2:25: the `http` list of `y.org:80` has no effect: `y.org` (my.yaml:2) lets every request through"#]],
     );
-    lint("exec: { allow: ['*', 'git push'], ask: [git] }", expect![[r#"
+    lint(
+        "exec: { allow: ['*', 'git push'], ask: [git] }",
+        expect![[r#"
         my.yaml:2:17: `*` lets every program start; write `default: allow` if that is meant
-        my.yaml:2:22: `git push` never applies: `git` (my.yaml:2) is stricter and matches all of it"#]]);
-    lint("env: { pass: ['*'] }\ntools: { allow: [{ server: '*' }] }\nsecrets: { allow: ['*'] }", expect![[r#"
+        my.yaml:2:22: `git push` never applies: `git` (my.yaml:2) is stricter and matches all of it"#]],
+    );
+    lint(
+        "env: { pass: ['*'] }\ntools: { allow: [{ server: '*' }] }\nsecrets: { allow: ['*'] }",
+        expect![[r#"
         my.yaml:3:18: every tool of every server may be called; name the servers
         my.yaml:4:20: every secret may be used; name them
-        my.yaml:2:15: every variable is passed in, also those that hold tokens; name them"#]]);
+        my.yaml:2:15: every variable is passed in, also those that hold tokens; name them"#]],
+    );
     let project =
         narrowed("", "env: { set: { A: b } }\nnet: { resolver: 1.1.1.1, allow: [{ host: a.org, private: true }] }")
             .lint();
     expect![[r#"
         bartizan.yaml:2:18: a project's policy only narrows; `env.set` counts only in the user's
         bartizan.yaml:3:35: a project's policy only narrows; `address` and `private` count only in the user's
-        bartizan.yaml:3:18: a project's policy only narrows; `resolver` counts only in the user's"#]].assert_eq(&project.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
+        bartizan.yaml:3:18: a project's policy only narrows; `resolver` counts only in the user's"#]]
+    .assert_eq(&project.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"));
 }
 
 #[test]
@@ -322,7 +371,8 @@ fn tests_beside_a_policy_say_what_failed() {
         my.yaml:5:11 connect a.org:443: expected deny, found allow by `net.allow[0]` (my.yaml:2)
         my.yaml:6:13 connect b.org:443: holds
         my.yaml:7:13 connect b.org:443: expected the rule `net.deny[0]` to decide, found `net.default`
-        bartizan.yaml:4:11 connect a.org:443: holds"#]].assert_eq(&results.join("\n"));
+        bartizan.yaml:4:11 connect a.org:443: holds"#]]
+    .assert_eq(&results.join("\n"));
 }
 
 #[test]

@@ -39,6 +39,25 @@ fn check(action: &str, expect: Expect) {
 }
 
 #[test]
+fn names_restrict_everywhere_but_in_trees_of_programs() {
+    const PROGRAMS: &str = "
+files:
+  read: [~/src/**]
+  programs: [~/.cargo/**, ./bin/**]
+  write: [./**]
+  deny: ['**/.env', ~/.cargo/credentials.toml, '~/.cargo/*/token']
+";
+    let check = |action: &str, expect: Expect| expect.assert_eq(&verdict(&set(PROGRAMS), action));
+    check("file.read ~/src/x/.env", expect!["deny files.deny[0] my.yaml:7"]);
+    check("file.read ~/.cargo/registry/x/.env", expect!["allow files.programs[0] my.yaml:5"]);
+    check("file.write ~/.cargo/registry/x", expect!["deny files.programs[0] my.yaml:5"]);
+    check("file.read ~/.cargo/credentials.toml", expect!["deny files.deny[1] my.yaml:7"]);
+    check("file.read ~/.cargo/registry/token", expect!["deny files.deny[2] my.yaml:7"]);
+    // What may be written is never taken as it is.
+    check("file.read ./bin/.env", expect!["deny files.deny[0] my.yaml:7"]);
+}
+
+#[test]
 fn files_are_granted_by_tree() {
     check("file.read /usr/bin/env", expect!["allow files.read[0] my.yaml:3"]);
     check("file.write /usr/bin/env", expect!["deny files.read[0] my.yaml:3"]);

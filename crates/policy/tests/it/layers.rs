@@ -36,6 +36,7 @@ fn layers_follow_the_policy() {
                         "/home/me/.cargo/registry",
                         "/usr",
                     ],
+                    programs: [],
                     read_files: [
                         "/etc/hosts",
                         "/home/me/.gitconfig",
@@ -135,6 +136,7 @@ net: { resolver: 6.6.6.6 }
                         "/home/me/work",
                         "/usr",
                     ],
+                    programs: [],
                     read_files: [],
                     write: [
                         "/home/me/work/src",
