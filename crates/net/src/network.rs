@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bartizan_gate::Gate;
 use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::sync::oneshot;
 use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::Instant;
 
@@ -34,6 +35,9 @@ pub enum ServeError {
     /// A socket that was handed over can't be used.
     #[error("network layer `listeners`: a socket from the box can't be used")]
     Listener(#[source] std::io::Error),
+    /// The thread that carries the traffic could not be started.
+    #[error("network layer `thread`: no thread for the box's network")]
+    Thread(#[source] std::io::Error),
 }
 
 /// What a run's network did.
@@ -48,18 +52,17 @@ pub struct NetSummary {
     pub unfinished: usize,
 }
 
-/// A run's network.
+/// A run's network. It has a thread of its own, so that bulk transfers and the rest of the program don't hold each other
+/// up, and so that one thread sees all readiness: with several, one of them wakes for every packet another moves.
+/// Dropped without [`Network::shutdown`], it ends in the same way, unwatched.
 pub struct Network {
     context: Arc<Context>,
     dns: Arc<Dns>,
-    listeners: Vec<JoinHandle<JoinSet<()>>>,
-    servers: Vec<JoinHandle<()>>,
-    netfilter: OwnedFd,
+    summary: Option<oneshot::Receiver<NetSummary>>,
 }
 
 impl Network {
-    /// Closes off the namespace and serves it, on the current tokio runtime. When this returns `Ok`, programs may
-    /// start in the box.
+    /// Closes off the namespace and serves it. When this returns `Ok`, programs may start in the box.
     ///
     /// # Errors
     /// A layer that could not be had; the box must not start.
@@ -68,18 +71,34 @@ impl Network {
         let attribution = Attribution::new(sockets.sock_diag, Arc::clone(&config.candidates));
         let context = Arc::new(Context::new(gate, attribution, config));
         let dns = Arc::new(Dns::new(Arc::clone(&context)));
-        let listeners = vec![
-            accept(&context, tcp(sockets.transparent4)?, Kind::Transparent),
-            accept(&context, tcp(sockets.transparent6)?, Kind::Transparent),
-            accept(&context, tcp(sockets.proxy)?, Kind::Proxy),
-        ];
-        let servers = vec![
-            tokio::spawn(Arc::clone(&dns).serve_udp(udp(sockets.dns_udp4)?)),
-            tokio::spawn(Arc::clone(&dns).serve_udp(udp(sockets.dns_udp6)?)),
-            tokio::spawn(Arc::clone(&dns).serve_tcp(tcp(sockets.dns_tcp4)?)),
-            tokio::spawn(Arc::clone(&dns).serve_tcp(tcp(sockets.dns_tcp6)?)),
-        ];
-        Ok(Self { context, dns, listeners, servers, netfilter: sockets.netfilter })
+        let sockets = Sockets {
+            transparent: [listener(sockets.transparent4)?, listener(sockets.transparent6)?],
+            proxy: listener(sockets.proxy)?,
+            dns_udp: [socket(sockets.dns_udp4)?, socket(sockets.dns_udp6)?],
+            dns_tcp: [listener(sockets.dns_tcp4)?, listener(sockets.dns_tcp6)?],
+            netfilter: sockets.netfilter,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
+        let (ready, started) = std::sync::mpsc::channel();
+        let (finished, summary) = oneshot::channel();
+        let carrier = Carrier { context: Arc::clone(&context), dns: Arc::clone(&dns) };
+        let work = move || {
+            runtime.block_on(async move {
+                match carrier.listen(sockets) {
+                    Ok(listening) => {
+                        // Whoever started us waits for this, or has gone away together with the run.
+                        let _ = ready.send(Ok(()));
+                        let _ = finished.send(carrier.carry(listening).await);
+                    }
+                    Err(error) => {
+                        let _ = ready.send(Err(error));
+                    }
+                }
+            });
+        };
+        std::thread::Builder::new().name("bartizan-net".to_owned()).spawn(work).map_err(ServeError::Thread)?;
+        started.recv().map_err(|_| ServeError::Thread(std::io::ErrorKind::BrokenPipe.into()))??;
+        Ok(Self { context, dns, summary: Some(summary) })
     }
 
     /// Policy has changed: what is denied now is closed, and names are decided anew.
@@ -89,12 +108,65 @@ impl Network {
     }
 
     /// Ends every connection, waits until their entries are closed, and says what happened.
-    pub async fn shutdown(self) -> NetSummary {
+    pub async fn shutdown(mut self) -> NetSummary {
         self.context.stop();
+        match self.summary.take() {
+            Some(summary) => summary.await.unwrap_or_default(),
+            None => NetSummary::default(),
+        }
+    }
+}
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        self.context.stop();
+    }
+}
+
+/// The sockets of the box, ready for whoever carries the traffic.
+struct Sockets {
+    transparent: [std::net::TcpListener; 2],
+    proxy: std::net::TcpListener,
+    dns_udp: [std::net::UdpSocket; 2],
+    dns_tcp: [std::net::TcpListener; 2],
+    netfilter: OwnedFd,
+}
+
+/// What runs on the network's own thread.
+struct Carrier {
+    context: Arc<Context>,
+    dns: Arc<Dns>,
+}
+
+struct Listening {
+    listeners: Vec<JoinHandle<JoinSet<()>>>,
+    netfilter: OwnedFd,
+}
+
+impl Carrier {
+    fn listen(&self, sockets: Sockets) -> Result<Listening, ServeError> {
+        let mut listeners = Vec::new();
+        for listener in sockets.transparent {
+            listeners.push(accept(&self.context, tcp(listener)?, Kind::Transparent));
+        }
+        listeners.push(accept(&self.context, tcp(sockets.proxy)?, Kind::Proxy));
+        for socket in sockets.dns_udp {
+            let socket = UdpSocket::from_std(socket).map_err(ServeError::Listener)?;
+            tokio::spawn(Arc::clone(&self.dns).serve_udp(socket));
+        }
+        for listener in sockets.dns_tcp {
+            tokio::spawn(Arc::clone(&self.dns).serve_tcp(tcp(listener)?));
+        }
+        Ok(Listening { listeners, netfilter: sockets.netfilter })
+    }
+
+    /// Carries traffic until the run ends, then waits for what is still open.
+    async fn carry(&self, listening: Listening) -> NetSummary {
+        self.context.stopped().await;
         let deadline = Instant::now() + SHUTDOWN_TIMEOUT;
         let mut unfinished = 0;
-        for listener in self.listeners {
-            // A listener only panics when it is broken, and then it has nothing left to wait for.
+        for listener in listening.listeners {
+            // A listener that is broken has nothing left to wait for.
             let Ok(mut connections) = listener.await else { continue };
             while !connections.is_empty() {
                 if tokio::time::timeout_at(deadline, connections.join_next()).await.is_err() {
@@ -103,10 +175,7 @@ impl Network {
                 }
             }
         }
-        for server in self.servers {
-            server.abort();
-        }
-        let dropped = dropped(&self.netfilter).ok();
+        let dropped = dropped(&listening.netfilter).ok();
         NetSummary { dropped, figures: self.context.tally.figures(), unfinished }
     }
 }
@@ -185,12 +254,18 @@ impl Pace {
     }
 }
 
-fn tcp(fd: OwnedFd) -> Result<TcpListener, ServeError> {
+fn listener(fd: OwnedFd) -> Result<std::net::TcpListener, ServeError> {
     let listener = std::net::TcpListener::from(fd);
-    listener.set_nonblocking(true).and_then(|()| TcpListener::from_std(listener)).map_err(ServeError::Listener)
+    listener.set_nonblocking(true).map_err(ServeError::Listener)?;
+    Ok(listener)
 }
 
-fn udp(fd: OwnedFd) -> Result<UdpSocket, ServeError> {
+fn socket(fd: OwnedFd) -> Result<std::net::UdpSocket, ServeError> {
     let socket = std::net::UdpSocket::from(fd);
-    socket.set_nonblocking(true).and_then(|()| UdpSocket::from_std(socket)).map_err(ServeError::Listener)
+    socket.set_nonblocking(true).map_err(ServeError::Listener)?;
+    Ok(socket)
+}
+
+fn tcp(listener: std::net::TcpListener) -> Result<TcpListener, ServeError> {
+    TcpListener::from_std(listener).map_err(ServeError::Listener)
 }

@@ -138,11 +138,11 @@ impl Attribution {
     fn pid(&self, inode: u32) -> Option<u32> {
         let wanted = PathBuf::from(format!("socket:[{inode}]"));
         let last = self.last.load(Ordering::Relaxed);
-        let candidates = (self.candidates)();
-        if candidates.contains(&last) && holds(last, &wanted) {
+        // Whoever holds this very socket is of the box, so the box's processes need not be listed first.
+        if last != 0 && holds(last, &wanted) {
             return Some(last);
         }
-        let found = candidates.into_iter().take(CANDIDATES_MAX).find(|pid| *pid != last && holds(*pid, &wanted))?;
+        let found = (self.candidates)().into_iter().take(CANDIDATES_MAX).find(|pid| holds(*pid, &wanted))?;
         self.last.store(found, Ordering::Relaxed);
         Some(found)
     }

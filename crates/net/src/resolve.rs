@@ -142,6 +142,9 @@ fn build(server: Option<SocketAddr>) -> Result<TokioResolver, String> {
 
 /// The first of these addresses that answers, each next one tried a little later beside those before it.
 async fn dial_first(armed: &Armed, addresses: &[IpAddr], port: u16) -> std::io::Result<(TcpStream, SocketAddr)> {
+    if let [address] = addresses {
+        return dial_one(Proof::of(armed), SocketAddr::new(*address, port)).await;
+    }
     let mut remaining = addresses.iter().map(|address| SocketAddr::new(*address, port));
     let mut attempts = JoinSet::new();
     let mut failure = std::io::Error::from(std::io::ErrorKind::AddrNotAvailable);
