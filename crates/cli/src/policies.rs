@@ -6,6 +6,7 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use bartizan_policy::builtin;
 use bartizan_policy::{Context, Loader, POLICY_BYTES_MAX, Policy, PolicySet, Source};
 
 use crate::account::Account;
@@ -97,14 +98,15 @@ fn configured(home: &Home, loader: &UserFiles, name: &str) -> anyhow::Result<Sou
 }
 
 fn named(loader: &UserFiles, name: &str) -> anyhow::Result<Source> {
-    // A file of one line that extends the name: the policy crate knows the built-ins and suggests near ones.
-    match loader.named(name) {
-        Some(source) => Ok(source),
-        None => {
-            let quoted = serde_json::to_string(name)?;
-            Ok(Source::new(name, format!("bartizan: 1\nname: {quoted}\nextends: {quoted}\n")))
-        }
+    if let Some(text) = builtin::text(name) {
+        return Ok(Source::new(format!("builtin:{name}"), text));
     }
+    if let Some(source) = loader.named(name) {
+        return Ok(source);
+    }
+    // A file that extends the unknown name: the policy crate then suggests near ones.
+    let quoted = serde_json::to_string(name)?;
+    Ok(Source::new(name, format!("bartizan: 1\nname: {quoted}\nextends: {quoted}\n")))
 }
 
 fn read_policy(file: &Path) -> anyhow::Result<Source> {

@@ -54,15 +54,36 @@ pub struct Wanted {
 /// The run's directory; gone when the run is.
 struct RunDirectory(PathBuf);
 
+/// What a run's directory is called until it holds its owner's claim; the owner's process follows.
+const DRAFT_PREFIX: &str = ".new-";
+
 impl RunDirectory {
+    /// Made under a name that says whose it is and given its own once the claim is in it: whoever is killed in
+    /// between leaves nothing that the next run could not recognise.
     fn make(home: &Home, run: &RunId) -> anyhow::Result<Self> {
         let path = home.runs().join(run.as_str());
-        fs::DirBuilder::new().mode(0o700).create(&path).with_context(|| {
-            format!("failed to make `{}`; check free space and permissions with `bartizan doctor`", path.display())
+        let draft = home.runs().join(format!("{DRAFT_PREFIX}{}-{run}", std::process::id()));
+        fs::DirBuilder::new().mode(0o700).create(&draft).with_context(|| {
+            format!("failed to make `{}`; check free space and permissions with `bartizan doctor`", draft.display())
         })?;
-        bartizan_sandbox::claim(&path, &box_name(run))
-            .with_context(|| format!("failed to write into `{}`; check free space", path.display()))?;
-        Ok(Self(path))
+        let mut made = Self(draft);
+        bartizan_sandbox::claim(&made.0, &box_name(run))
+            .and_then(|()| fs::rename(&made.0, &path))
+            .with_context(|| format!("failed to write into `{}`; check free space", made.0.display()))?;
+        made.0 = path;
+        Ok(made)
+    }
+
+    /// Removes drafts whose owners are gone.
+    fn clear_drafts(home: &Home) -> std::io::Result<()> {
+        for entry in fs::read_dir(home.runs())?.flatten() {
+            let name = entry.file_name();
+            let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT_PREFIX)?.split_once('-'));
+            if owner.is_some_and(|(pid, _)| !Path::new("/proc").join(pid).exists()) {
+                fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -84,6 +105,8 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         Policies::load(home, &wanted.choice, &std::env::current_dir().context("the working directory is gone")?)?;
     crate::policies::check_workspace(&policies)?;
     bartizan_sandbox::collect_leftovers(&home.runs())
+        .map(drop)
+        .and_then(|()| RunDirectory::clear_drafts(home))
         .with_context(|| format!("failed to clear up after earlier runs in `{}`", home.runs().display()))?;
 
     let run = RunId::generate();

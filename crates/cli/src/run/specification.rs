@@ -30,8 +30,7 @@ pub fn specification(
         write: view.write,
         readonly: view.readonly,
         mask: view.mask,
-        // A name guards itself and everything below it; the policy then decides on the whole path.
-        guard_names: layers.files.guard_names.iter().flat_map(|name| [name.clone(), format!("{name}/**")]).collect(),
+        guard_names: layers.files.guard_names.clone(),
         gate_exec: true,
         limits: limits(&layers.limits),
         cgroup: match layers.r#box.cgroup {

@@ -15,11 +15,6 @@ const ENTRIES_MAX: usize = 4_000_000;
 /// Mounts one box may need for single paths; beyond this the kernel and the start become slow.
 const EXCEPTIONS_MAX: usize = 4096;
 
-/// The distribution's own trees, which every account of this machine can read: nobody's secrets are in
-/// them, so patterns that match anywhere (`**/.env`) aren't looked for there. What is denied by its
-/// place (`/etc/shadow`) is.
-const SYSTEM_TREES: &[&str] = &["/bin", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/nix", "/opt", "/sbin", "/usr"];
-
 /// Absolute host paths, shown at the same place in the box.
 #[derive(Debug, Default)]
 pub struct View {
@@ -38,20 +33,17 @@ pub fn look(set: &PolicySet, files: &FileLayer) -> anyhow::Result<View> {
     let there =
         |paths: &[PathBuf]| paths.iter().filter(|path| fs::symlink_metadata(path).is_ok()).cloned().collect::<Vec<_>>();
     let mut view = View { read: there(&files.read), write: there(&files.write), ..View::default() };
-    let mut walk = Walk { set, entries: 0, readonly: BTreeSet::new(), mask: BTreeSet::new() };
+    let mut walk =
+        Walk { set, programs: &files.programs, entries: 0, readonly: BTreeSet::new(), mask: BTreeSet::new() };
     for tree in &view.write {
         walk.tree(tree, true)?;
     }
-    for tree in &view.read {
-        if !SYSTEM_TREES.iter().any(|system| tree.starts_with(system)) {
-            walk.tree(tree, false)?;
-        }
+    for tree in view.read.iter().filter(|tree| !files.programs.contains(tree)) {
+        walk.tree(tree, false)?;
     }
-    for place in files.hide.iter().filter(|place| place.starts_with('/') && !place.contains(['*', '?', '!'])) {
-        let place = Path::new(place);
-        if set.classify(place) == PathAccess::Hidden && fs::symlink_metadata(place).is_ok() {
-            walk.hide(place);
-        }
+    // In trees of programs only what is denied by its place is looked for, there.
+    for place in files.hide.iter().filter(|place| place.starts_with('/')) {
+        walk.place(place)?;
     }
     if walk.mask.len() + walk.readonly.len() > EXCEPTIONS_MAX {
         bail!(
@@ -68,6 +60,7 @@ pub fn look(set: &PolicySet, files: &FileLayer) -> anyhow::Result<View> {
 
 struct Walk<'a> {
     set: &'a PolicySet,
+    programs: &'a [PathBuf],
     entries: usize,
     readonly: BTreeSet<PathBuf>,
     mask: BTreeSet<PathBuf>,
@@ -111,12 +104,26 @@ impl Walk<'_> {
                 if held && !shut && !is_link {
                     self.readonly.insert(path.clone());
                 }
-                if is_directory {
+                let is_taken_as_it_is = !writable && self.programs.contains(&path);
+                if is_directory && !is_taken_as_it_is {
                     waiting.push((path, shut || held));
                 }
             }
         }
         Ok(())
+    }
+
+    /// Looks for what an absolute pattern denies within a tree of programs.
+    fn place(&mut self, pattern: &str) -> anyhow::Result<()> {
+        let fixed: PathBuf = Path::new(pattern).components().take_while(|part| !is_wild(part.as_os_str())).collect();
+        if !self.programs.iter().any(|tree| fixed.starts_with(tree)) {
+            return Ok(());
+        }
+        if self.set.classify(&fixed) == PathAccess::Hidden {
+            self.hide(&fixed);
+            return Ok(());
+        }
+        self.tree(&fixed, false)
     }
 
     /// Hides a path; a link hides what it points to, under whatever name that is shown.
@@ -125,4 +132,8 @@ impl Walk<'_> {
             self.mask.insert(target);
         }
     }
+}
+
+fn is_wild(component: &std::ffi::OsStr) -> bool {
+    component.as_encoded_bytes().iter().any(|byte| b"*?[{!".contains(byte))
 }
