@@ -80,11 +80,16 @@ impl RunDirectory {
             let name = entry.file_name();
             let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT_PREFIX)?.split_once('-'));
             if owner.is_some_and(|(pid, _)| !Path::new("/proc").join(pid).exists()) {
-                fs::remove_dir_all(entry.path())?;
+                gone_is_fine(fs::remove_dir_all(entry.path()))?;
             }
         }
         Ok(())
     }
+}
+
+/// Another run that starts at the same time clears up too.
+fn gone_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
+    result.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
 }
 
 impl Drop for RunDirectory {
@@ -106,6 +111,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     crate::policies::check_workspace(&policies)?;
     bartizan_sandbox::collect_leftovers(&home.runs())
         .map(drop)
+        .or_else(|error| gone_is_fine(Err(error)))
         .and_then(|()| RunDirectory::clear_drafts(home))
         .with_context(|| format!("failed to clear up after earlier runs in `{}`", home.runs().display()))?;
 

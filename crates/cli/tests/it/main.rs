@@ -9,8 +9,10 @@
     reason = "tests"
 )]
 
+mod processes;
 mod world;
 
 mod basics;
+mod boxes;
 mod escapes;
 mod network;
