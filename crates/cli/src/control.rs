@@ -10,8 +10,11 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bartizan_api::control::{BoxStatus, ControlReply, ControlRequest, LINE_BYTES_MAX, PendingApproval};
+use bartizan_ledger::{Index, Query};
+use bartizan_model::RunId;
 
 use crate::home::Home;
+use crate::output::short;
 
 /// The socket's name within a run's directory.
 pub const SOCKET: &str = "control.sock";
@@ -124,4 +127,28 @@ pub fn approvals(home: &Home) -> anyhow::Result<Vec<(RunDirectory, PendingApprov
     }
     waiting.sort_by_key(|(_, approval)| approval.asked_at);
     Ok(waiting)
+}
+
+/// The run a person means: whole, or the end of it; `last` is the newest.
+pub fn find_run(home: &Home, named: &str) -> anyhow::Result<RunId> {
+    if let Ok(run) = named.parse() {
+        return Ok(run);
+    }
+    if let Ok((_, status)) = find_box(home, named) {
+        return Ok(status.run.parse()?);
+    }
+    let rows = Index::open(&home.index(), &home.ledger())?.query(&Query { limit: 0, ..Query::default() })?;
+    let mut runs = rows.iter().rev().filter_map(|row| row.entry.record.run());
+    let found = match named {
+        "last" => runs.next(),
+        _ if named.len() >= 4 => runs.find(|run| run.as_str().ends_with(&named.to_ascii_uppercase())),
+        _ => None,
+    };
+    match found {
+        Some(run) => Ok(run.clone()),
+        None => bail!(
+            "there is no run `{}` in the ledger; `bartizan log list` shows those there are, `last` is the newest",
+            short(named, 60)
+        ),
+    }
 }

@@ -25,7 +25,13 @@ use crate::output::{Colour, Style};
 /// Start with `bartizan init`, then `bartizan run -- bash`. Inside, only what policy allows happens; the
 /// ledger shows everything that was done or tried.
 #[derive(Parser)]
-#[command(name = "bartizan", version, propagate_version = true, disable_help_subcommand = true)]
+#[command(
+    name = "bartizan",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    arg_required_else_help = true
+)]
 struct Arguments {
     /// Where Bartizan keeps its things [default: ~/.bartizan]
     #[arg(long, global = true, env = bartizan_api::env::HOME, value_name = "DIRECTORY")]

@@ -8,11 +8,12 @@ use std::time::Duration;
 use anyhow::Context;
 use bartizan_crypto::key_file;
 use bartizan_ledger::{Entry, Follow, Index, Query, Row, VerifyOptions, WitnessState};
-use bartizan_model::{ActionKind, Effect, OutcomeStatus, Record, RunId};
+use bartizan_model::{ActionKind, Effect, OutcomeStatus, Record};
 use clap::{Args, Subcommand};
 use jiff::{Span, Timestamp};
 use serde_json::json;
 
+use crate::control;
 use crate::home::{Home, read_bounded};
 use crate::output::{self, Style, Table, short};
 use crate::wiring::Trust;
@@ -57,9 +58,9 @@ pub enum Log {
 /// List actions
 #[derive(Args)]
 pub struct List {
-    /// Of this run
+    /// Of this run: its identifier, the end of it, a running box's name, or `last`
     #[arg(long, value_name = "RUN")]
-    run: Option<RunId>,
+    run: Option<String>,
     /// By this agent or persona
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
@@ -145,7 +146,7 @@ impl Log {
 impl List {
     fn run(self, home: &Home, style: Style) -> anyhow::Result<()> {
         let query = Query {
-            run: self.run,
+            run: self.run.map(|run| control::find_run(home, &run)).transpose()?,
             action: None,
             agent: self.agent,
             kind: self.action,

@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use bartizan_ledger::{Index, Query};
-use bartizan_model::{Deed, Effect, Record, RunId, Verdict};
+use bartizan_model::{Deed, Effect, Record, Verdict};
 use bartizan_policy::{PolicySet, parse_case};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -199,7 +199,7 @@ fn layers(policies: &Policies, style: Style, as_json: bool) -> anyhow::Result<Ex
 
 impl Suggest {
     fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
-        let run = find_run(home, &self.run)?;
+        let run = control::find_run(home, &self.run)?;
         let policies = self.chosen.load(home)?;
         let query = Query { run: Some(run.clone()), verdict: Some(Effect::Deny), limit: 0, ..Query::default() };
         let rows = Index::open(&home.index(), &home.ledger())?.query(&query)?;
@@ -231,30 +231,6 @@ impl Suggest {
             writeln!(stdout, "{}", style.warn(&format!("# not suggested: {}", short(left, 400))))?;
         }
         Ok(ExitCode::SUCCESS)
-    }
-}
-
-/// The run a person means: whole, or the end of it; `last` is the newest.
-fn find_run(home: &Home, named: &str) -> anyhow::Result<RunId> {
-    if let Ok(run) = named.parse() {
-        return Ok(run);
-    }
-    if let Ok((_, status)) = control::find_box(home, named) {
-        return Ok(status.run.parse()?);
-    }
-    let rows = Index::open(&home.index(), &home.ledger())?.query(&Query { limit: 0, ..Query::default() })?;
-    let mut runs = rows.iter().rev().filter_map(|row| row.entry.record.run());
-    let found = match named {
-        "last" => runs.next(),
-        _ if named.len() >= 4 => runs.find(|run| run.as_str().ends_with(&named.to_ascii_uppercase())),
-        _ => None,
-    };
-    match found {
-        Some(run) => Ok(run.clone()),
-        None => bail!(
-            "there is no run `{}` in the ledger; `bartizan log list` shows those there are, `last` is the newest",
-            short(named, 60)
-        ),
     }
 }
 
