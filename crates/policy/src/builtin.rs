@@ -9,6 +9,9 @@ pub const NAMES: [&str; 7] =
 /// Names of the personas among them.
 pub const PERSONAS: [&str; 4] = ["coding_assistant", "sre", "secops", "data_architect"];
 
+/// How the names of built-ins start in messages and verdicts; no file's name does.
+pub const SOURCE_PREFIX: &str = "builtin:";
+
 /// The text of a built-in.
 #[must_use]
 pub fn text(name: &str) -> Option<&'static str> {
@@ -24,7 +27,7 @@ pub fn text(name: &str) -> Option<&'static str> {
     })
 }
 
-/// A built-in as a source; its name starts with `builtin:`, which no file's name does.
+/// A built-in as a source.
 pub(crate) fn source(name: &str) -> Option<Source> {
-    text(name).map(|text| Source::new(format!("builtin:{name}"), text))
+    text(name).map(|text| Source::new(format!("{SOURCE_PREFIX}{name}"), text))
 }

@@ -110,7 +110,11 @@ impl Paths {
             (Role::User, None) => (Effect::Deny, Effect::Deny),
             (Role::Project, None) => (
                 if files.read.is_some() || files.programs.is_some() { Effect::Deny } else { Effect::Allow },
-                if files.read.is_some() || files.programs.is_some() || files.write.is_some() { Effect::Deny } else { Effect::Allow },
+                if files.read.is_some() || files.programs.is_some() || files.write.is_some() {
+                    Effect::Deny
+                } else {
+                    Effect::Allow
+                },
             ),
         };
         let mut compiled = Self {
@@ -176,7 +180,12 @@ impl Paths {
                 if path.is_empty() {
                     path.push(b'/');
                 }
-                self.grants.push(Grant { path, tree: pattern.shape() == Shape::Tree, write: list == List::Write, programs: list == List::Programs });
+                self.grants.push(Grant {
+                    path,
+                    tree: pattern.shape() == Shape::Tree,
+                    write: list == List::Write,
+                    programs: list == List::Programs,
+                });
             } else {
                 self.restricting.insert(base, &pattern.segments, number);
                 self.restrictions.push(Restriction { list, base: base.to_vec(), pattern, exception });

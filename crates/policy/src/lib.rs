@@ -27,6 +27,7 @@ mod place;
 mod policy;
 mod rule;
 mod set;
+mod shapes;
 mod suggest;
 mod testing;
 mod tree;

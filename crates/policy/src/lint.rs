@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use bartizan_model::Effect;
 
+use crate::builtin;
 use crate::exec::CommandPattern;
 use crate::host::{Host, HostPattern};
 use crate::language::{NetRule, PolicyFile, Ports, ToolRule};
@@ -53,6 +54,11 @@ struct Lint<'a> {
 
 impl Lint<'_> {
     fn warn(&mut self, place: &Place, message: String) {
+        // What a built-in says is not its user's to mend, unless it is looked at for itself.
+        let built_in = |source: &str| source.starts_with(builtin::SOURCE_PREFIX);
+        if built_in(&place.source) && !self.set.user.sources().first().is_some_and(|source| built_in(source)) {
+            return;
+        }
         self.warnings.push(Warning { place: place.clone(), message });
     }
 

@@ -348,6 +348,16 @@ fn warnings_name_what_is_hardly_meant() {
 }
 
 #[test]
+fn warnings_are_over_what_the_user_wrote() {
+    lint(
+        "extends: coding_assistant\nnet: { deny: [github.com], allow: [transfer.sh] }",
+        expect![
+            "my.yaml:3:36: `transfer.sh` never applies: `transfer.sh` (builtin:coding_assistant:87) is stricter and matches all of it"
+        ],
+    );
+}
+
+#[test]
 fn a_careful_policy_has_no_warnings() {
     lint(
         "files: { read: [/usr/**], write: [./**], ask: ['**/.git/config', ./ci/**] }\nexec: { allow: [git], ask: ['git push **'] }\nnet: { allow: [a.org, { host: b.org, ports: [80], http: [{ method: GET }] }], deny: ['c.org:25'] }",

@@ -273,3 +273,9 @@ fn a_project_only_narrows() {
     assert_eq!(verdict(&listing, "file.read /usr/x"), "allow files.read[0] my.yaml:2");
     assert_eq!(verdict(&listing, "file.write ./src/x"), "allow files.write[0] my.yaml:2");
 }
+
+#[test]
+fn a_set_is_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<bartizan_policy::PolicySet>();
+}

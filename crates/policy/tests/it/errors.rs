@@ -1,7 +1,5 @@
 //! What is wrong with a policy is said at once, with place and remedy.
 
-use std::time::{Duration, Instant};
-
 use bartizan_policy::{BuiltinsOnly, POLICY_BYTES_MAX, Policy, Source, parse};
 use expect_test::{Expect, expect};
 
@@ -143,9 +141,9 @@ fn a_web_of_extends_stays_small() {
     assert!(Policy::load(&Source::new("top.yaml", double(0)), &InMemory(files)).is_err());
 }
 
-/// Text made to be slow: none may take longer than a person's patience, whatever the build.
+/// Text made to be slow or to grow.
 #[test]
-fn hostile_text_ends_soon() {
+fn hostile_text_is_refused() {
     let room = POLICY_BYTES_MAX - 64;
     for text in [
         "[".repeat(room),
@@ -170,9 +168,7 @@ fn hostile_text_ends_soon() {
         "%TAG ! x\n".repeat(room / 9),
         "--- \n".repeat(room / 5),
     ] {
-        let start = Instant::now();
-        let _ = parse(text.as_bytes());
         let head: String = text.chars().take(20).collect();
-        assert!(start.elapsed() < Duration::from_secs(20), "{head} took {:?}", start.elapsed());
+        assert!(parse(text.as_bytes()).is_err(), "{head}");
     }
 }
