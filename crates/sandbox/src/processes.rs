@@ -1,18 +1,28 @@
 //! Which processes of this machine are in a box.
+//!
+//! All descend from the box's first process: the kernel gives it the orphans. Parents can be read by
+//! everyone, while namespaces of a non-dumpable process cannot.
 
+use std::collections::HashMap;
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 
-/// Process identifiers, as this process numbers them, of all in the pid namespace of `first`.
-#[must_use]
+/// Process identifiers, as this process numbers them, of `first` and all that descend from it.
 pub fn of_box(first: i32) -> Vec<i32> {
-    let Some(namespace) = namespace(first) else { return Vec::new() };
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries
-        .flatten()
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| crate::processes::namespace(*pid) == Some(namespace))
-        .collect()
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    for entry in entries.flatten() {
+        let pid = entry.file_name().to_str().and_then(|name| name.parse().ok());
+        if let Some((pid, parent)) = pid.and_then(|pid| Some((pid, parent(pid)?))) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut todo = vec![first];
+    while let Some(pid) = todo.pop() {
+        todo.extend(children.remove(&pid).unwrap_or_default());
+        found.push(pid);
+    }
+    found
 }
 
 /// Bytes of memory that the processes hold together; shared pages count once a process.
@@ -26,6 +36,8 @@ pub(crate) fn resident_bytes(processes: &[i32]) -> u64 {
         .saturating_mul(page)
 }
 
-fn namespace(pid: i32) -> Option<u64> {
-    Some(fs::metadata(format!("/proc/{pid}/ns/pid")).ok()?.ino())
+/// The second field of `/proc/PID/stat` may hold spaces and parentheses.
+fn parent(pid: i32) -> Option<i32> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()
 }

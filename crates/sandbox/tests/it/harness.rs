@@ -20,20 +20,20 @@ pub(crate) fn both<F: Future<Output = ()>>(name: &str, test: impl Fn(Place) -> F
     if !rustix::process::getuid().is_root() {
         return;
     }
-    // The test program may stand where an ordinary user cannot read it.
-    let copy = tempfile::Builder::new().prefix("it").tempfile_in("/tmp").unwrap();
-    std::fs::copy(std::env::current_exe().unwrap(), copy.path()).unwrap();
-    let (_, path) = copy.keep().unwrap();
-    std::fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
-    #[allow(clippy::disallowed_methods, reason = "starts this test program itself as another user")]
-    let output = Command::new(&path)
-        .args(["--exact", name, "--nocapture", "--test-threads=1"])
-        .uid(NOBODY)
-        .gid(NOBODY)
-        .current_dir("/")
-        .output()
-        .unwrap();
-    std::fs::remove_file(path).unwrap();
+    let output = loop {
+        #[allow(clippy::disallowed_methods, reason = "starts this test program itself as another user")]
+        let started = Command::new(readable_copy())
+            .args(["--exact", name, "--nocapture", "--test-threads=1"])
+            .uid(NOBODY)
+            .gid(NOBODY)
+            .current_dir("/")
+            .output();
+        // Another test's child may still hold the copy open for writing, until its own exec.
+        match started {
+            Err(error) if error.kind() == std::io::ErrorKind::ExecutableFileBusy => {}
+            other => break other.unwrap(),
+        }
+    };
     let text = String::from_utf8_lossy(&output.stdout);
     assert!(
         output.status.success() && text.contains("1 passed"),
@@ -42,8 +42,31 @@ pub(crate) fn both<F: Future<Output = ()>>(name: &str, test: impl Fn(Place) -> F
     );
 }
 
-/// Runs `test` as root only: what it shows has no counterpart for ordinary users.
-pub(crate) fn run<F: Future<Output = ()>>(test: &impl Fn(Place) -> F) {
+/// The test program may stand where an ordinary user cannot read it.
+fn readable_copy() -> &'static Path {
+    static COPY: std::sync::OnceLock<(tempfile::TempDir, PathBuf)> = std::sync::OnceLock::new();
+    let (_, path) = COPY.get_or_init(|| {
+        let directory = tempfile::Builder::new().prefix("it-").tempdir_in("/var/tmp").unwrap();
+        let path = directory.path().join("it");
+        std::fs::copy(std::env::current_exe().unwrap(), &path).unwrap();
+        for path in [directory.path(), &path] {
+            std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+        }
+        (directory, path)
+    });
+    path
+}
+
+/// Runs `test` if this is root: what it shows has no counterpart for ordinary users.
+pub(crate) fn as_root<F: Future<Output = ()>>(test: impl Fn(Place) -> F) {
+    if rustix::process::getuid().is_root() {
+        run(&test);
+    } else {
+        println!("skipped: needs root");
+    }
+}
+
+fn run<F: Future<Output = ()>>(test: &impl Fn(Place) -> F) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     runtime.block_on(test(Place::new()));
 }
@@ -52,7 +75,7 @@ pub(crate) fn run<F: Future<Output = ()>>(test: &impl Fn(Place) -> F) {
 pub(crate) struct Place {
     pub(crate) work: PathBuf,
     pub(crate) runs: PathBuf,
-    _directory: tempfile::TempDir,
+    _directory: Option<tempfile::TempDir>,
 }
 
 /// What a finished box said.
@@ -71,7 +94,12 @@ impl Place {
         let (work, runs) = (base.join("work"), base.join("runs"));
         std::fs::create_dir(&work).unwrap();
         std::fs::create_dir(&runs).unwrap();
-        Self { work, runs, _directory: directory }
+        Self { work, runs, _directory: Some(directory) }
+    }
+
+    /// A place that another process made and removes.
+    pub(crate) fn at(base: PathBuf) -> Self {
+        Self { work: base.join("work"), runs: base.join("runs"), _directory: None }
     }
 
     pub(crate) fn spec(&self, argv: &[&str]) -> BoxSpec {

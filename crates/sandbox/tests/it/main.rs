@@ -3,5 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail by panicking")]
 
 mod harness;
+
+mod death;
+mod files;
+mod limits;
 mod start;
 mod warden;

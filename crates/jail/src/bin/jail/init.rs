@@ -3,7 +3,7 @@
 //! As process 1 of its namespace it cannot be killed, stopped or traced from inside, and the whole
 //! box ends with it.
 
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 use bartizan_jail::channel;
 use bartizan_jail::{FromInit, JailPlan, Layer, LayerState, LayerStatus, ToInit};
@@ -34,7 +34,8 @@ pub(crate) struct Start {
 /// Runs the box; never returns.
 pub(crate) fn run(plan: &JailPlan, start: Start) -> ! {
     let Start { socket, link, stdio, groups, privileged } = start;
-    let outcome = enter_groups(groups)
+    let outcome = keep_only(&socket, &link, &stdio, &groups)
+        .and_then(|()| enter_groups(groups))
         .and_then(|()| build(plan, &socket, &link, stdio, privileged))
         .and_then(|(stdio, child_signal)| serve(plan, &socket, &link, stdio, &child_signal));
     if let Err(Fault { layer, what, errno }) = outcome {
@@ -43,6 +44,12 @@ pub(crate) fn run(plan: &JailPlan, start: Start) -> ! {
         sys::exit(1);
     }
     sys::exit(0)
+}
+
+/// The janitor's own descriptors came along with the copy of its memory.
+fn keep_only(socket: &OwnedFd, link: &OwnedFd, stdio: &[OwnedFd], groups: &[OwnedFd]) -> Result<(), Fault> {
+    let kept: Vec<_> = [socket, link].into_iter().chain(stdio).chain(groups).map(AsRawFd::as_raw_fd).collect();
+    sys::close_all_but(&kept).at(Layer::Helper, "close descriptors")
 }
 
 /// `0` means oneself, which needs no lock: this process has one thread.

@@ -14,6 +14,8 @@ use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, WaitOptions, geteuid, pidfd_send_signal, waitpid};
 
+use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+
 use crate::fault::{At, Fault};
 use crate::init::{self, Start};
 use crate::mounts;
@@ -27,6 +29,9 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS;
 
 pub(crate) fn run() -> Result<(), Fault> {
+    let kept: Vec<i32> = (Descriptor::PLAN..Descriptor::STDIO + 3).collect();
+    sys::close_all_but(&kept).at(Layer::Helper, "close descriptors")?;
+    release_stdio().at(Layer::Helper, "let go of standard input, output and error")?;
     let mut bytes = Vec::new();
     fs::File::from(sys::adopt(Descriptor::PLAN).at(Layer::Helper, "plan descriptor")?)
         .read_to_end(&mut bytes)
@@ -85,6 +90,14 @@ fn taken_over(bartizan: &OwnedFd) -> bool {
             Ok(None) | Err(_) => return false,
         }
     }
+}
+
+/// Neither this process nor the box's first one has anything to read or say there.
+fn release_stdio() -> Result<(), Errno> {
+    let null = rustix::fs::open("/dev/null", OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())?;
+    dup2_stdin(&null)?;
+    dup2_stdout(&null)?;
+    dup2_stderr(&null)
 }
 
 struct Running {

@@ -20,9 +20,6 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     match janitor::run() {
         Ok(()) => ExitCode::SUCCESS,
-        Err(fault) => {
-            eprintln!("bartizan-jail: {}: {}: error {}", fault.layer, fault.what, fault.errno);
-            ExitCode::FAILURE
-        }
+        Err(_) => ExitCode::FAILURE,
     }
 }

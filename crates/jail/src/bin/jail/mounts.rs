@@ -75,12 +75,7 @@ pub(crate) fn enter(plan: &JailPlan, mut trees: Vec<OwnedFd>) -> Result<(), Faul
     }
     // The kernel gives a new /proc only while a whole one is in sight.
     let proc = filesystem("proc", &[], MOUNT_NOSUID | MOUNT_NODEV | MOUNT_NOEXEC).at(Layer::Mounts, "make /proc")?;
-    let root = filesystem(
-        "tmpfs",
-        &[("size", &plan.scratch_bytes.to_string()), ("nr_inodes", &plan.scratch_inodes.to_string()), ("mode", "0755")],
-        MOUNT_NOSUID | MOUNT_NODEV,
-    )
-    .at(Layer::Mounts, "make the box's root")?;
+    let root = scratch_filesystem(plan, 0o755).at(Layer::Mounts, "make the box's root")?;
     move_in(&root)?;
 
     directory(STORE, 0o700)?;
@@ -153,7 +148,7 @@ fn place_all(plan: &JailPlan, trees: Vec<OwnedFd>) -> Result<(), Fault> {
                 let kind = fstat(&tree).at(Layer::Mounts, "look at a tree")?.st_mode;
                 place(&tree, path, FileType::from_raw_mode(kind).is_dir())?;
             }
-            Piece::Scratch => scratch_directory(path)?,
+            Piece::Scratch => scratch_directory(plan, path)?,
             Piece::Link(target) => {
                 let at = Path::new(path);
                 parents(at)?;
@@ -167,12 +162,30 @@ fn place_all(plan: &JailPlan, trees: Vec<OwnedFd>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn scratch_directory(path: &OsStr) -> Result<(), Fault> {
+/// A part of the root's tmpfs, so that all private directories share one bound; where a tree of the
+/// host has that path, a tmpfs of its own.
+fn scratch_directory(plan: &JailPlan, path: &OsStr) -> Result<(), Fault> {
     let name = Path::new(path).display();
     let shared = matches!(path.as_bytes(), b"/tmp" | b"/var/tmp" | b"/dev/shm");
-    directory(path, if shared { 0o1777 } else { 0o755 })?;
-    let part = clone_of(path, 0).at(Layer::Mounts, format_args!("make `{name}` private"))?;
+    let mode = if shared { 0o1777 } else { 0o755 };
+    let part = if statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW).is_ok() {
+        scratch_filesystem(plan, mode)
+    } else {
+        directory(path, mode)?;
+        clone_of(path, 0)
+    };
+    let part = part.at(Layer::Mounts, format_args!("make `{name}` private"))?;
     attach(&part, path).at(Layer::Mounts, format_args!("place `{name}`"))
+}
+
+fn scratch_filesystem(plan: &JailPlan, mode: u32) -> Result<OwnedFd, Errno> {
+    let options = [
+        ("size", plan.scratch_bytes.to_string()),
+        ("nr_inodes", plan.scratch_inodes.to_string()),
+        ("mode", format!("{mode:04o}")),
+    ];
+    let options: Vec<_> = options.iter().map(|(key, value)| (*key, value.as_str())).collect();
+    filesystem("tmpfs", &options, MOUNT_NOSUID | MOUNT_NODEV)
 }
 
 /// Makes a directory with exactly `mode`; one that is there already is left as it is.

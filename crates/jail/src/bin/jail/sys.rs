@@ -224,3 +224,19 @@ pub(crate) fn drop_bounding(number: u32) -> Result<()> {
     check(libc::c_long::from(unsafe { libc::prctl(libc::PR_CAPBSET_DROP, libc::c_ulong::from(number), 0, 0, 0) }))
         .map(drop)
 }
+
+/// Closes every descriptor from 3 on that is not among `kept`.
+pub(crate) fn close_all_but(kept: &[RawFd]) -> Result<()> {
+    let mut kept: Vec<u32> = kept.iter().filter_map(|number| u32::try_from(*number).ok()).collect();
+    kept.sort_unstable();
+    let mut from = 3;
+    for number in kept.into_iter().chain([u32::MAX]) {
+        if number > from {
+            // SAFETY: no owner of a number in the gap is used or dropped any more: callers pass all
+            // that they still use.
+            check(unsafe { libc::syscall(libc::SYS_close_range, from, number - 1, 0) })?;
+        }
+        from = from.max(number.saturating_add(1));
+    }
+    Ok(())
+}
