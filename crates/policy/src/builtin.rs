@@ -27,7 +27,8 @@ pub fn text(name: &str) -> Option<&'static str> {
     })
 }
 
-/// A built-in as a source.
-pub(crate) fn source(name: &str) -> Option<Source> {
+/// A built-in as a source, to load it with its own tests.
+#[must_use]
+pub fn source(name: &str) -> Option<Source> {
     text(name).map(|text| Source::new(format!("{SOURCE_PREFIX}{name}"), text))
 }

@@ -52,7 +52,11 @@ impl Compiled {
                 (None, Role::Project) => None,
             }
         }
-        let place = |default: &Option<At<Effect>>| default.as_ref().map(|default| default.place.clone());
+        // A project's list of what may be done denies the rest without saying so: its first entry stands for that.
+        fn place<T>(default: &Option<At<Effect>>, grants: &[&Option<Vec<At<T>>>], role: Role) -> Option<Place> {
+            let listed = || grants.iter().find_map(|list| Some(list.as_ref()?.first()?.place.clone()));
+            default.as_ref().map(|default| default.place.clone()).or_else(|| listed().filter(|_| role == Role::Project))
+        }
         let default = |explicit: &Option<At<Effect>>, grants: bool| match (explicit, role) {
             (Some(default), _) => default.value,
             (None, Role::User) => Effect::Deny,
@@ -68,11 +72,11 @@ impl Compiled {
         Self {
             files: present(file.files.as_ref(), role).map(|section| Section {
                 rules: Paths::compile(&section, role, context),
-                default_place: place(&section.default),
+                default_place: place(&section.default, &[&section.write, &section.read], role),
             }),
             exec: present(file.exec.as_ref(), role).map(|section| Section {
                 rules: Commands::compile(&section, default(&section.default, section.allow.is_some())),
-                default_place: place(&section.default),
+                default_place: place(&section.default, &[&section.allow], role),
             }),
             net: present(file.net.as_ref(), role).map(|section| Section {
                 rules: Destinations::compile(
@@ -80,15 +84,15 @@ impl Compiled {
                     default(&section.default, section.allow.is_some()),
                     role == Role::User,
                 ),
-                default_place: place(&section.default),
+                default_place: place(&section.default, &[&section.allow], role),
             }),
             tools: present(file.tools.as_ref(), role).map(|section| Section {
                 rules: Names::tools(&section, default(&section.default, section.allow.is_some())),
-                default_place: place(&section.default),
+                default_place: place(&section.default, &[&section.allow], role),
             }),
             secrets: present(file.secrets.as_ref(), role).map(|section| Section {
                 rules: Names::secrets(&section, default(&section.default, section.allow.is_some())),
-                default_place: place(&section.default),
+                default_place: place(&section.default, &[&section.allow], role),
             }),
         }
     }

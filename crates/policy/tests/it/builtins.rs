@@ -61,6 +61,20 @@ fn none_gives_away_keys_or_control() {
     }
 }
 
+/// What the reference shows can be pasted: every YAML block is a policy or a part of one.
+#[test]
+fn the_reference_shows_valid_policies() {
+    let reference = include_str!("../../../../docs/policy.md");
+    let blocks: Vec<&str> = reference.split("```yaml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert!(blocks.len() > 8);
+    for block in blocks {
+        let whole = if block.contains("bartizan: 1") { block.to_owned() } else { format!("bartizan: 1\n{block}") };
+        if let Err(errors) = bartizan_policy::parse(whole.as_bytes()) {
+            panic!("{errors}\n{whole}");
+        }
+    }
+}
+
 #[test]
 fn digests_tell_policies_apart_and_nothing_else() {
     let mut digests: Vec<_> = builtin::NAMES.iter().map(|name| builtin_set(name).digest()).collect();

@@ -268,8 +268,8 @@ fn a_project_only_narrows() {
     assert_eq!(verdict(&granting, "file.read ~/.ssh/id_rsa"), "deny files.default");
 
     let listing = narrowed(user, "net: { allow: [a.org] }\nfiles: { write: [./src/**] }");
-    assert_eq!(verdict(&listing, "connect b.org:443"), "deny net.default");
-    assert_eq!(verdict(&listing, "file.write ./x"), "deny files.default");
+    assert_eq!(verdict(&listing, "connect b.org:443"), "deny net.default bartizan.yaml:2");
+    assert_eq!(verdict(&listing, "file.write ./x"), "deny files.default bartizan.yaml:3");
     assert_eq!(verdict(&listing, "file.read /usr/x"), "allow files.read[0] my.yaml:2");
     assert_eq!(verdict(&listing, "file.write ./src/x"), "allow files.write[0] my.yaml:2");
 }
