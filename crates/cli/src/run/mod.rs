@@ -21,13 +21,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bartizan_api::control::{BoxStatus, LayerState};
-use bartizan_gate::{Armed, Observer};
+use bartizan_gate::{Armed, Decision, Observer};
 use bartizan_ledger::{Index, close_unknown};
-use bartizan_model::{Deed, Outcome, OutcomeStatus, RunId};
+use bartizan_model::{Action, Deed, Effect, Outcome, OutcomeStatus, RunId};
 use bartizan_net::{NetConfig, Network};
 use bartizan_sandbox::{ExitReport, ExitStatus, RunningBox, StopReason};
 use jiff::Timestamp;
 
+use crate::account::Account;
 use crate::home::Home;
 use crate::output::{Style, short};
 use crate::policies::{Choice, Policies};
@@ -135,7 +136,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         args: wanted.command.iter().map(text).collect(),
         cwd: Some(policies.workspace.to_string_lossy().into_owned()),
     };
-    let armed = gate.admit(subject.action(deed, None)).await?;
+    let action = subject.action(deed, None);
     let inside = Inside {
         home,
         style,
@@ -148,6 +149,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         choice: wanted.choice.clone(),
         command: wanted.command.iter().map(|part| redactor.redact(&part.to_string_lossy()).into_owned()).collect(),
     };
+    let armed = inside.admit(action).await?;
     let result = inside.carry_out(&armed, environment, &wanted).await;
     let outcome = match &result {
         Ok(report) => outcome(report),
@@ -202,6 +204,33 @@ struct Inside<'a> {
 }
 
 impl Inside<'_> {
+    /// The command itself may need a person's word, before it has a box or a terminal.
+    async fn admit(&self, action: Action) -> anyhow::Result<Armed> {
+        let gate = &self.wired.gate;
+        if gate.foresee(&action) != Effect::Ask {
+            return Ok(gate.admit(action).await?);
+        }
+        let listener = control::bind(self.directory)?;
+        let desk = self.wired.desk.clone();
+        let stop = move || {
+            for pending in desk.pending() {
+                // Answered by somebody else meanwhile: then the box that starts is stopped by the next request.
+                let _ = desk.answer(&pending.number, None, Decision::Deny, &Account::current().name, "cli");
+            }
+        };
+        let controlled = Controlled { desk: self.wired.desk.clone(), status: self.status(None), stop: Box::new(stop) };
+        let control = tokio::spawn(control::serve(listener, Arc::new(controlled)));
+        let prompts = streams::prompts_beforehand(&self.wired.desk);
+        let armed = gate.admit(action).await;
+        for task in [control, prompts] {
+            task.abort();
+            let _ = task.await;
+        }
+        fs::remove_file(self.directory.join(crate::control::SOCKET))
+            .with_context(|| format!("failed to clear `{}`", self.directory.display()))?;
+        Ok(armed?)
+    }
+
     /// Makes the box, gives it its network and terminal, and stays with it to its end.
     async fn carry_out(
         &self,
@@ -262,8 +291,11 @@ impl Inside<'_> {
             let stopper = stopper.clone();
             move || stopper.stop(StopReason::Asked)
         };
-        let controlled =
-            Arc::new(Controlled { desk: self.wired.desk.clone(), status: self.status(&running), stop: Box::new(stop) });
+        let controlled = Arc::new(Controlled {
+            desk: self.wired.desk.clone(),
+            status: self.status(Some(&running)),
+            stop: Box::new(stop),
+        });
         let control = tokio::spawn(control::serve(listener, controlled));
         let reload = tokio::spawn(reload::watch(
             self.home.clone(),
@@ -289,10 +321,12 @@ impl Inside<'_> {
         Ok(report)
     }
 
-    fn status(&self, running: &RunningBox) -> Box<dyn Fn() -> BoxStatus + Send + Sync> {
-        let first = running.first_process();
+    /// Before the box runs it has neither layers nor processes.
+    fn status(&self, running: Option<&RunningBox>) -> Box<dyn Fn() -> BoxStatus + Send + Sync> {
+        let first = running.map(RunningBox::first_process);
         let layers = running
-            .layers()
+            .map(RunningBox::layers)
+            .unwrap_or_default()
             .iter()
             .map(|status| LayerState {
                 layer: status.layer.to_string(),
@@ -314,7 +348,9 @@ impl Inside<'_> {
         };
         let tally = self.tally.clone();
         Box::new(move || BoxStatus {
-            processes: bartizan_sandbox::processes_of(first)
+            processes: first
+                .map(bartizan_sandbox::processes_of)
+                .unwrap_or_default()
                 .into_iter()
                 .filter_map(|pid| u32::try_from(pid).ok())
                 .collect(),

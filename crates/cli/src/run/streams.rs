@@ -174,6 +174,17 @@ impl Streams {
     }
 }
 
+/// Puts questions to whoever sits at our terminal while no program reads from it yet.
+pub fn prompts_beforehand(desk: &Arc<Desk>) -> JoinHandle<()> {
+    let desk = desk.clone();
+    tokio::spawn(async move {
+        match PlainPrompt::open() {
+            Some(prompt) => terminal_approver::serve(desk, Asker::Line(Arc::new(prompt))).await,
+            None => terminal_approver::announce(desk).await,
+        }
+    })
+}
+
 fn pipe() -> anyhow::Result<(OwnedFd, OwnedFd)> {
     rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)
         .context("failed to make a pipe; check the limit on open files (`ulimit -n`)")

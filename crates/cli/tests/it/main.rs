@@ -12,6 +12,7 @@
 mod processes;
 mod world;
 
+mod approvals;
 mod basics;
 mod boxes;
 mod escapes;
