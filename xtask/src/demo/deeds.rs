@@ -74,7 +74,7 @@ pub(super) const DEEDS: &[Deed] = &[
                 return failed("the secret was found");
             }
             match look.seen.code.as_str() {
-                "ABSENT" => stopped("environment list, pid namespace", &look.seen.detail),
+                "ABSENT" => stopped("environment, pid namespace", &look.seen.detail),
                 _ => look.unexplained(),
             }
         },
@@ -90,7 +90,7 @@ pub(super) const DEEDS: &[Deed] = &[
         title: "exfiltrate by HTTP to an IP address",
         judge: |look| {
             let server = look.facts.servers.evil_http;
-            look.connection("nftables capture, proxy", "evil_http", &server.ip().to_string(), server.port())
+            look.connection("nftables, proxy", "evil_http", &server.ip().to_string(), server.port())
         },
     },
     Deed {
@@ -126,7 +126,7 @@ pub(super) const DEEDS: &[Deed] = &[
         title: "exfiltrate by raw TCP",
         judge: |look| {
             let server = look.facts.servers.evil_tcp;
-            look.connection("nftables capture, proxy", "evil_tcp", &server.ip().to_string(), server.port())
+            look.connection("nftables, proxy", "evil_tcp", &server.ip().to_string(), server.port())
         },
     },
     Deed {
@@ -257,7 +257,7 @@ pub(super) const DEEDS: &[Deed] = &[
             "SIGKILL" if look.facts.stop_reason().is_some_and(|reason| reason.contains("memory")) => {
                 stopped("memory watch", "sampled, over its limit, and ended")
             }
-            "ENOMEM" => stopped("resource limit (address space)", &look.seen.detail),
+            "ENOMEM" => stopped("resource limit (memory)", &look.seen.detail),
             _ => look.unexplained(),
         },
     },
