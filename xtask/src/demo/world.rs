@@ -91,7 +91,8 @@ impl World {
             "[user]\n\tname = Demo\n\temail = demo@example.invalid\n[safe]\n\tdirectory = *\n",
             0o644,
         )?;
-        let is_checkout = shell::succeeds(self.git(&source).args(["rev-parse", "--verify", "--quiet", "HEAD"]));
+        let is_checkout = source.join(".git").exists()
+            && shell::succeeds(self.git(&source).args(["rev-parse", "--verify", "--quiet", "HEAD"]));
         for project in [&self.workspace, &self.outside] {
             if is_checkout {
                 shell::run(self.git(&source).args(["clone", "--quiet", "--no-hardlinks", "."]).arg(project))?;
