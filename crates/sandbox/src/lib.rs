@@ -12,6 +12,7 @@ mod error;
 mod helper;
 mod leftovers;
 mod prepared;
+mod probe;
 mod processes;
 mod running;
 mod sockets;
@@ -22,6 +23,7 @@ pub use bartizan_jail::{Layer, LayerState, LayerStatus, Operation};
 pub use error::StartError;
 pub use leftovers::{Leftovers, claim, collect_leftovers};
 pub use prepared::{PreparedBox, prepare};
+pub use probe::{LayerProbe, probe};
 pub use processes::of_box as processes_of;
 pub use running::{
     Answer, Answers, ExitReport, ExitStatus, RunningBox, Signaller, StopReason, Stopper, Usage, WardenRequest,

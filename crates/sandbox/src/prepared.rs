@@ -29,6 +29,7 @@ pub struct PreparedBox {
     pub(crate) janitor: Janitor,
     pub(crate) init: OwnedFd,
     pub(crate) first: Pid,
+    pub(crate) first_pidfd: OwnedFd,
     pub(crate) limits: Limits,
     pub(crate) writable: Vec<PathBuf>,
     net: Option<NetSockets>,
@@ -114,6 +115,9 @@ fn launch(spec: BoxSpec, groups: Groups, group_status: LayerStatus) -> Result<Pr
         (FromJanitor::Failed { layer, what, errno }, _) => return Err(StartError::from_errno(layer, what, errno)),
         (FromJanitor::Ended, _) => return Err(StartError::Ended),
     };
+    // Now, because it may end as soon as it has leave to start; it has ended already if a layer
+    // failed, which its own message tells better.
+    let first_pidfd = pidfd_open(first, PidfdFlags::empty());
     let net = match await_message(&init, deadline)? {
         (FromInit::Sockets(kinds), sockets) => NetSockets::new(kinds, sockets),
         (FromInit::Failed { layer, what, errno }, _) => return Err(StartError::from_errno(layer, what, errno)),
@@ -123,6 +127,7 @@ fn launch(spec: BoxSpec, groups: Groups, group_status: LayerStatus) -> Result<Pr
         janitor,
         init,
         first,
+        first_pidfd: first_pidfd.map_err(|_| StartError::Ended)?,
         limits: spec.limits,
         writable,
         net: Some(net),

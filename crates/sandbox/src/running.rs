@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use bartizan_jail::{FromInit, FromJanitor, Layer, LayerStatus, Operation, ToInit, ToJanitor, channel};
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+use rustix::process::{Pid, WaitOptions, waitpid};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::mpsc;
@@ -138,8 +138,7 @@ pub struct RunningBox {
 impl RunningBox {
     pub(crate) fn new(prepared: PreparedBox, layers: Vec<LayerStatus>) -> Result<Self, StartError> {
         let failed = |source| StartError::layer(Layer::Helper, "watch the box", source);
-        let PreparedBox { janitor, init, first, limits, writable, .. } = prepared;
-        let pidfd = pidfd_open(first, PidfdFlags::empty()).map_err(|errno| failed(errno.into()))?;
+        let PreparedBox { janitor, init, first, first_pidfd, limits, writable, .. } = prepared;
         let init = asynchronous(init, Interest::READABLE | Interest::WRITABLE).map_err(failed)?;
         let init = Arc::new(init);
         let (ask, requests) = mpsc::channel(REQUESTS_WAITING_MAX);
@@ -151,7 +150,7 @@ impl RunningBox {
         let watchers = watch::start(&limits, writable, &groups, first, &stopper);
         let speaker = tokio::spawn(hear(Arc::clone(&init), ask));
         tokio::spawn(speak(init, answers));
-        let end = tokio::spawn(await_end(janitor, pidfd));
+        let end = tokio::spawn(await_end(janitor, first_pidfd));
         Ok(Self {
             requests,
             answers: Answers(answer),

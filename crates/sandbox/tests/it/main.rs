@@ -5,7 +5,9 @@
 mod harness;
 
 mod death;
+mod escapes;
 mod files;
 mod limits;
 mod start;
+mod tools;
 mod warden;
