@@ -10,18 +10,22 @@ use bartizan_crypto::{Checkpoint, PublicKey};
 
 use crate::layout;
 
-/// Appends a checkpoint and waits until it is on disk.
-pub(crate) fn append(file: &File, note: &str) -> io::Result<()> {
+/// Appends a checkpoint; with `sync` it is on disk when this returns.
+pub(crate) fn append(file: &File, note: &str, sync: bool) -> io::Result<()> {
     let end = whole_notes_end(file)?;
-    let result = file.write_all_at(format!("{note}\n").as_bytes(), end).and_then(|()| {
-        file.set_len(end + note.len() as u64 + 1)?;
-        file.sync_data()
-    });
-    if result.is_err() {
+    let bytes = format!("{note}\n");
+    let after = end + bytes.len() as u64;
+    let write = || {
+        file.write_all_at(bytes.as_bytes(), end)?;
+        if file.metadata()?.len() > after {
+            file.set_len(after)?;
+        }
+        if sync { file.sync_data() } else { Ok(()) }
+    };
+    write().inspect_err(|_| {
         // Half a note is ignored by readers and cut by the next append; this only keeps the file tidy.
         let _ = file.set_len(end);
-    }
-    result
+    })
 }
 
 /// Where the last whole note ends: after the last blank line that follows a signature line.

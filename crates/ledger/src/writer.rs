@@ -23,9 +23,10 @@ use crate::lines::{Line, Lines};
 use crate::verify::{self, BadEntry, Input, Tolerance};
 use crate::witness::Witness;
 
-/// Entries between durable checkpoints: a change made without the key is narrowed down to so many, for one more
-/// `fdatasync` and 220 bytes each time.
+/// Entries between checkpoints: a history written anew without the key is narrowed down to so many, for 220 bytes each.
 const CHECKPOINT_ENTRIES: u64 = 256;
+/// Entries between checkpoints that are waited for until they are on disk; in between the system writes them in its time.
+const CHECKPOINT_SYNC_ENTRIES: u64 = 2048;
 /// A process that is further behind than this trusts the signed head rather than reading on from where it was.
 const BEHIND_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
@@ -63,8 +64,10 @@ pub(crate) struct Writer {
     head: File,
     checkpoints: File,
     witness: Option<Witness>,
-    /// Size at the last durable checkpoint.
+    /// Size at the last checkpoint.
     checkpointed: u64,
+    /// Size at the last one that this process waited for.
+    synced: u64,
     /// Why nothing can be kept any more until the ledger is opened again.
     poisoned: Option<String>,
     /// What recovery has to say, in the next batch.
@@ -112,6 +115,7 @@ impl Writer {
             file: None,
             lock: Arc::clone(&lock_file),
             checkpointed: 0,
+            synced: 0,
             poisoned: None,
             notes: Vec::new(),
         };
@@ -160,7 +164,9 @@ impl Writer {
             return;
         }
         if self.checkpointed < self.signed.0.size() {
-            let _ = self.checkpoint();
+            let _ = self.checkpoint(true);
+        } else if self.synced < self.checkpointed {
+            let _ = self.checkpoints.sync_data();
         }
     }
 
@@ -432,7 +438,8 @@ impl Writer {
         self.notes.clear();
         if self.end.size() - self.checkpointed.min(self.end.size()) >= CHECKPOINT_ENTRIES {
             // The entries are safe either way; a checkpoint that can't be kept now is made with the next batch.
-            let _ = self.checkpoint();
+            let sync = self.end.size() - self.synced.min(self.end.size()) >= CHECKPOINT_SYNC_ENTRIES;
+            let _ = self.checkpoint(sync);
         } else {
             self.publish();
         }
@@ -455,20 +462,24 @@ impl Writer {
         }
     }
 
-    /// Signs the present end durably.
-    fn checkpoint(&mut self) -> io::Result<()> {
+    /// Keeps what was signed last among the checkpoints; with `sync` until it is on disk.
+    fn checkpoint(&mut self, sync: bool) -> io::Result<()> {
         let before = std::mem::replace(&mut self.checkpointed, self.signed.0.size());
         self.publish();
-        checkpoints::append(&self.checkpoints, &self.signed.1).inspect_err(|_| self.checkpointed = before)?;
-        self.head.sync_data()?;
-        self.witness.as_ref().map_or(Ok(()), Witness::sync)
+        checkpoints::append(&self.checkpoints, &self.signed.1, sync).inspect_err(|_| self.checkpointed = before)?;
+        if sync {
+            self.synced = self.checkpointed;
+            self.head.sync_data()?;
+            self.witness.as_ref().map_or(Ok(()), Witness::sync)?;
+        }
+        Ok(())
     }
 
     fn rotate(&mut self) -> Result<(), CommitError> {
         let fail = |what: &str, error: io::Error| CommitError {
             reason: format!("failed to {what}: {error}; nothing was recorded; free space on the disk, then try again"),
         };
-        self.checkpoint().map_err(|error| fail("write a checkpoint", error))?;
+        self.checkpoint(true).map_err(|error| fail("write a checkpoint", error))?;
         let file = self.create_segment(&self.layout.segment(self.end.segment + 1))?;
         self.end.next_segment();
         self.file = Some(file);
