@@ -34,7 +34,10 @@ pub(crate) fn test(setup: Setup) -> Result<()> {
 }
 
 fn format() -> Result<()> {
-    shell::run(shell::cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`, then try again")
+    shell::run(shell::cargo().args(["fmt", "--all", "--check"])).context("run `cargo fmt --all`, then try again")?;
+    // A workspace of its own; `--all` there would mean the house again.
+    shell::run(shell::cargo().args(["fmt", "--check", "--manifest-path", "fuzz/Cargo.toml"]))
+        .context("run `cargo fmt --manifest-path fuzz/Cargo.toml`, then try again")
 }
 
 fn lints() -> Result<()> {

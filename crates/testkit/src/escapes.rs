@@ -26,6 +26,8 @@ pub enum Expected {
     Absent,
     /// It ends at a limit.
     Limited,
+    /// Not an attack but the control: it must succeed, or the other cases fail for a dull reason.
+    Allowed,
     /// The probe may report success, for it changed only what is the box's own; the range checks the host.
     Contained,
 }
@@ -80,8 +82,15 @@ impl Escape {
         if attempts.is_empty() {
             return Some(format!("{}: the probe reported nothing", self.id));
         }
-        if self.expected == Expected::Contained {
-            return None;
+        match self.expected {
+            Expected::Contained => return None,
+            Expected::Allowed => {
+                return attempts
+                    .iter()
+                    .find(|attempt| !attempt.succeeded)
+                    .map(|attempt| format!("{}: what policy allows failed: {}", self.id, attempt.detail));
+            }
+            Expected::Denied | Expected::Absent | Expected::Limited => {}
         }
         let gained: Vec<String> = attempts
             .iter()
@@ -149,7 +158,7 @@ pub fn judge(stdout: &str) -> Vec<String> {
         .collect()
 }
 
-use Expected::{Absent, Contained, Denied, Limited};
+use Expected::{Absent, Allowed, Contained, Denied, Limited};
 use Layer::{Cgroups, Dns, Environment, Landlock, Mounts, Namespaces, Nftables, Privileges, Proxy, Rlimits, Seccomp};
 
 const fn escape(
@@ -203,6 +212,14 @@ pub const ESCAPES: &[Escape] = &[
     escape("name.prefix", 7, "a name that ends like an allowed one", "connect evil{allowed_name}:{tcp_port}", Denied, &[Proxy]),
     escape("name.suffix", 7, "a name that begins like an allowed one", "connect {allowed_name}.evil.test:{tcp_port}", Denied, &[Proxy]),
     escape("name.literal_proxy", 1, "the literal address through the proxy", "connect {tcp}", Denied, &[Proxy]),
+    escape("http.allowed", 9, "what the policy opens", "http GET {open}/public/page", Allowed, &[Proxy]),
+    escape("http.host", 6, "another host's name in the header", "http GET {open}/public/page other.test", Denied, &[Proxy]),
+    escape("http.redirect", 9, "a redirect to a destination that isn't allowed", "follow {open}/public/redirect", Denied, &[Proxy]),
+    escape("http.dots", 10, "dot segments against a path rule", "http GET {open}/public/../private", Denied, &[Proxy]),
+    escape("http.encoded_dots", 10, "encoded dot segments", "http GET {open}/public/%2e%2e/private", Denied, &[Proxy]),
+    escape("http.slashes", 10, "a doubled slash", "http GET {open}//public/../private", Denied, &[Proxy]),
+    escape("http.method", 13, "a push to an open host", "http POST {open}/public/page", Denied, &[Proxy]),
+    escape("http.path", 13, "another account's path on an open host", "http GET {open}/private", Denied, &[Proxy]),
     // Files
     escape("secret.read", 16, "the person's secrets", "read {secrets}", Absent, &[Mounts, Landlock]),
     escape("secret.shadow", 16, "the machine's secrets", "read /etc/shadow /etc/gshadow /proc/kcore /dev/mem /dev/kmsg", Denied, &[Mounts]),

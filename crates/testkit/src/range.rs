@@ -21,8 +21,9 @@ use std::{
 };
 
 use crate::{
-    Home, Running, TcpSink, UdpSink,
+    Home, HttpServer, Running, TcpSink, UdpSink,
     dns::{Answer, DnsServer},
+    http::Response,
     probe::probe,
 };
 
@@ -32,6 +33,8 @@ pub const SECRET: &str = "bartizan-secret-4b1d";
 pub const SECRET_VARIABLE: &str = "RANGE_SECRET";
 /// A name that a range's policy may allow; look-alikes of it must stay denied.
 pub const ALLOWED_NAME: &str = "allowed.test";
+/// The name of the server that the range's policy opens.
+const OPEN_NAME: &str = "open.test";
 const READONLY_TEXT: &str = "may be read, never changed\n";
 
 /// The range around one [`Home`].
@@ -45,6 +48,8 @@ pub struct Range {
     pub tcp6: Option<TcpSink>,
     pub udp: UdpSink,
     pub dns: DnsServer,
+    /// The one server that the policy opens, and only `GET /public/…` of it.
+    pub http: HttpServer,
     pub socket: UnixCanary,
     pub abstract_socket: UnixCanary,
     victim: Running,
@@ -70,8 +75,14 @@ impl Range {
             .answer("rebind.test", Answer::Sequence(vec![vec!["93.184.216.34".parse().unwrap()], addresses.clone()]))
             .answer(&format!("evil{ALLOWED_NAME}"), Answer::Addresses(addresses.clone()))
             .answer(&format!("{ALLOWED_NAME}.evil.test"), Answer::Addresses(addresses.clone()))
+            .answer(OPEN_NAME, Answer::Addresses(vec![Ipv4Addr::LOCALHOST.into()]))
             .answer(ALLOWED_NAME, Answer::Addresses(addresses.clone()))
             .answer(&exfil_name(), Answer::Addresses(addresses));
+
+        let http = HttpServer::plain();
+        let elsewhere = format!("http://{}/", SocketAddr::from((host, tcp.port())));
+        http.route("/", |_| Response::ok("served\n"))
+            .route("/public/redirect", move |_| Response::redirect(&elsewhere));
 
         let mut unchanged = Vec::new();
         let mut keep = |path: PathBuf, text: &str| {
@@ -103,6 +114,7 @@ impl Range {
             tcp,
             udp,
             dns,
+            http,
             socket,
             abstract_socket: UnixCanary::abstract_name(&abstract_name),
             victim: home.run("/bin/sleep").arg("3600").spawn(),
@@ -128,11 +140,13 @@ impl Range {
              \x20   - {{ host: {ALLOWED_NAME} }}\n\
              \x20   - {{ host: private.test }}\n\
              \x20   - {{ host: rebind.test }}\n\
+             \x20   - {{ host: {OPEN_NAME}, ports: {port}, private: true, http: [{{ method: GET, path: \"/public/**\" }}] }}\n\
              limits: {{ memory: 512MiB, pids: 200, disk: 256MiB, open_files: 1024, time: 5m }}\n\
              approvals: {{ timeout: 1s }}\n",
             readonly = self.readonly().display(),
             programs = self.root.join("bin").display(),
             resolver = self.dns.address(),
+            port = self.http.port(),
         )
     }
 
@@ -158,6 +172,7 @@ impl Range {
             ("{tcp}", SocketAddr::from((self.host, self.tcp.port())).to_string()),
             ("{tcp_port}", self.tcp.port().to_string()),
             ("{tcp6_port}", self.tcp6.as_ref().map_or(9, TcpSink::port).to_string()),
+            ("{open}", format!("http://{OPEN_NAME}:{}", self.http.port())),
             ("{udp}", SocketAddr::from((self.host, self.udp.port())).to_string()),
             ("{dns}", self.dns.address().to_string()),
             ("{host}", self.host.to_string()),
@@ -203,6 +218,16 @@ impl Range {
             tcp6.assert_untouched();
         }
         self.udp.assert_untouched();
+        for request in self.http.journal() {
+            let open = format!("{OPEN_NAME}:{}", self.http.port());
+            assert!(
+                request.method == "GET"
+                    && request.target.starts_with("/public/")
+                    && !request.target.contains("..")
+                    && request.header("host") == Some(&open),
+                "this reached the open server: {request:?}"
+            );
+        }
         self.socket.assert_untouched();
         self.abstract_socket.assert_untouched();
         self.dns.assert_never_asked("exfil");
