@@ -208,8 +208,7 @@ fn a_standing_yes_is_bound_to_action_and_policy() {
         let text = std::fs::read_to_string(&files[0]).unwrap();
         let mut envelope: Value = serde_json::from_str(&text).unwrap();
         let payload = envelope["payload"].as_str().unwrap().to_owned();
-        let flipped =
-            if payload.starts_with('e') { format!("f{}", &payload[1..]) } else { format!("e{}", &payload[1..]) };
+        let flipped = format!("{}{}", if payload.starts_with('e') { 'f' } else { 'e' }, &payload[1..]);
         envelope["payload"] = flipped.into();
         std::fs::write(&files[0], envelope.to_string()).unwrap();
         denies("an edited approval", "asked.test");
@@ -372,6 +371,6 @@ fn only_the_account_itself_may_answer() {
         .output();
     assert!(!stranger.status.success(), "{stranger}");
     assert_eq!(waiting(&world, 1)[0]["number"], question["number"]);
-    world.bartizan(["approval", "deny", number(&question)]).success();
-    drop(running.wait());
+    world.bartizan(["approval", "approve", number(&question)]).success();
+    assert_eq!(running.wait().stdout, "Linux\n");
 }

@@ -17,3 +17,4 @@ mod basics;
 mod boxes;
 mod escapes;
 mod network;
+mod terminal;
