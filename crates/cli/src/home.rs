@@ -11,7 +11,7 @@ use bartizan_api::config::{CONFIG_BYTES_MAX, Config};
 use crate::account::Account;
 
 /// The directories of a home, all 0700.
-const DIRECTORIES: &[&str] = &["policies", "personas", "keys", "ledger", "approvals", "run"];
+const DIRECTORIES: &[&str] = &["policies", "personas", "keys", "ledger", "approvals", "open", "run"];
 
 /// A home directory.
 #[derive(Debug, Clone)]
@@ -110,6 +110,11 @@ impl Home {
     /// Standing approvals.
     pub fn approvals(&self) -> PathBuf {
         self.path.join("approvals")
+    }
+
+    /// Runs that may have open entries in the ledger, an empty file each.
+    pub fn open_runs(&self) -> PathBuf {
+        self.path.join("open")
     }
 
     /// Running boxes, a directory each.

@@ -47,6 +47,9 @@ impl PolicySet {
     }
 }
 
+/// Trees of the distribution with tens of thousands of files.
+const SYSTEM_TREES: [&str; 4] = ["/usr", "/opt", "/lib", "/nix/store"];
+
 struct Lint<'a> {
     set: &'a PolicySet,
     warnings: Vec<Warning>,
@@ -70,6 +73,15 @@ impl Lint<'_> {
             if home.starts_with(&path) {
                 let message = format!(
                     "`{}` makes the whole home writable, and with it what programs outside the box run at login; name directories",
+                    text.value
+                );
+                self.warn(&text.place, message);
+            }
+        }
+        for text in files.read.iter().flatten() {
+            if SYSTEM_TREES.iter().any(|tree| text.value.strip_prefix(tree).is_some_and(|rest| rest == "/**")) {
+                let message = format!(
+                    "`{}` holds programs and libraries: in `programs` it is readable just the same, and isn't searched whenever a box starts",
                     text.value
                 );
                 self.warn(&text.place, message);

@@ -6,8 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use bartizan_model::RunId;
-
-use crate::policies::Policies;
+use bartizan_policy::EnvLayer;
 
 /// Where programs are looked for when policy passes no `PATH`.
 const PATH_DEFAULT: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
@@ -31,16 +30,16 @@ pub enum CommandError {
 
 /// The whole environment of the box.
 pub fn environment(
-    policies: &Policies,
+    layer: &EnvLayer,
+    home: &Path,
     run: &RunId,
     outside: impl Iterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
-    let layer = policies.set.layers().env;
     let passed = outside.filter(|(name, _)| name.to_str().is_some_and(|name| layer.passes(name)));
     let mut environment: BTreeMap<OsString, OsString> = passed.collect();
     environment.entry("PATH".into()).or_insert_with(|| PATH_DEFAULT.into());
     environment.extend(layer.set.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
-    environment.insert("HOME".into(), policies.user_home.clone().into());
+    environment.insert("HOME".into(), home.as_os_str().to_owned());
     environment.insert(bartizan_api::env::RUN.into(), run.as_str().into());
     environment.into_iter().collect()
 }

@@ -25,6 +25,7 @@ use bartizan_gate::{Armed, Decision, Observer};
 use bartizan_ledger::{Index, close_unknown};
 use bartizan_model::{Action, Deed, Effect, Outcome, OutcomeStatus, RunId};
 use bartizan_net::{NetConfig, Network};
+use bartizan_policy::Layers;
 use bartizan_sandbox::{ExitReport, ExitStatus, RunningBox, StopReason};
 use jiff::Timestamp;
 
@@ -88,6 +89,38 @@ impl RunDirectory {
     }
 }
 
+/// Says that a run may have open entries. It outlives a killed run, whose entries the next start then closes:
+/// without one nobody needs to search the ledger.
+struct OpenMark {
+    path: PathBuf,
+    /// An entry is open: only its closing takes the mark away.
+    holds: bool,
+}
+
+impl OpenMark {
+    /// Made before the run's first entry.
+    fn make(home: &Home, run: &RunId) -> anyhow::Result<Self> {
+        let path = home.open_runs().join(run.as_str());
+        fs::File::create_new(&path)
+            .with_context(|| format!("failed to make `{}`; check free space", path.display()))?;
+        Ok(Self { path, holds: false })
+    }
+
+    /// The marks of runs that are no more.
+    fn of_the_dead(home: &Home) -> std::io::Result<Vec<PathBuf>> {
+        let is_dead = |mark: &Path| mark.file_name().is_some_and(|run| !home.runs().join(run).exists());
+        Ok(fs::read_dir(home.open_runs())?.flatten().map(|entry| entry.path()).filter(|mark| is_dead(mark)).collect())
+    }
+}
+
+impl Drop for OpenMark {
+    fn drop(&mut self) {
+        if !self.holds {
+            let _ = fs::remove_file(&self.path);
+        }
+    }
+}
+
 /// Another run that starts at the same time clears up too.
 fn gone_is_fine(result: std::io::Result<()>) -> std::io::Result<()> {
     result.or_else(|error| if error.kind() == std::io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
@@ -118,16 +151,18 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
 
     let run = RunId::generate();
     let directory = RunDirectory::make(home, &run)?;
+    let mut mark = OpenMark::make(home, &run)?;
     let tally = Arc::new(Tally::default());
     let mut observers: Vec<Arc<dyn Observer>> = vec![tally.clone()];
     observers.extend(wanted.events.clone().map(|events| events as Arc<dyn Observer>));
     let wired = wire(home, &trust, policies.set.clone(), observers)?;
-    let recovery = recover(home, &wired);
+    let recovery = recover(home, &wired)?;
 
     let name = wanted.name.clone().unwrap_or_else(|| default_name(&wanted.command));
     let subject = Subject::new(&name, &policies, &run);
     let gate = wired.gate.clone();
-    let environment = environment::environment(&policies, &run, std::env::vars_os());
+    let layers = policies.set.layers();
+    let environment = environment::environment(&layers.env, &policies.user_home, &run, std::env::vars_os());
     let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
     let redactor = bartizan_scan::Redactor::standard();
     let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
@@ -150,16 +185,20 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         command: wanted.command.iter().map(|part| redactor.redact(&part.to_string_lossy()).into_owned()).collect(),
     };
     let armed = inside.admit(action).await?;
-    let result = inside.carry_out(&armed, environment, &wanted).await;
+    mark.holds = true;
+    let result = inside.carry_out(&armed, &layers, environment, &wanted).await;
     let outcome = match &result {
         Ok(report) => outcome(report),
         Err(error) => Outcome::new(OutcomeStatus::Failed).with_detail(format!("{error:#}")),
     };
     let closed = gate.close(armed, outcome).await;
-    let _ = tokio::task::spawn_blocking(move || recovery.join()).await;
+    if let Some(recovery) = recovery {
+        let _ = tokio::task::spawn_blocking(move || recovery.join()).await;
+    }
     wired.ledger.close();
     let report = result?;
     closed?;
+    mark.holds = false;
     if !wanted.quiet {
         summarise(style, &tally, &run);
     }
@@ -167,19 +206,25 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
 }
 
 /// Closes what dead runs left open, beside the start of the box so that nobody waits for it.
-fn recover(home: &Home, wired: &Wired) -> std::thread::JoinHandle<()> {
+fn recover(home: &Home, wired: &Wired) -> anyhow::Result<Option<std::thread::JoinHandle<()>>> {
+    let marks =
+        OpenMark::of_the_dead(home).with_context(|| format!("failed to read `{}`", home.open_runs().display()))?;
+    if marks.is_empty() {
+        return Ok(None);
+    }
     let (index, ledger_directory, runs) = (home.index(), home.ledger(), home.runs());
     let ledger = wired.ledger.clone();
-    std::thread::spawn(move || {
+    let recover = move || {
         let alive = |run: &RunId| runs.join(run.as_str()).exists();
-        let recovered =
-            Index::open(&index, &ledger_directory).map_err(|error| error.to_string()).and_then(|mut index| {
-                close_unknown(&ledger, &mut index, &alive, Timestamp::now()).map_err(|error| error.to_string())
-            });
-        if let Err(error) = recovered {
-            eprintln!("bartizan: what earlier runs left open can't be closed: {error}");
+        let closed = Index::open(&index, &ledger_directory).map_err(|error| error.to_string()).and_then(|mut index| {
+            close_unknown(&ledger, &mut index, &alive, Timestamp::now()).map_err(|error| error.to_string())
+        });
+        match closed {
+            Ok(_) => marks.iter().for_each(|mark| drop(fs::remove_file(mark))),
+            Err(error) => eprintln!("bartizan: what earlier runs left open can't be closed: {error}"),
         }
-    })
+    };
+    Ok(Some(std::thread::Builder::new().name("recovery".into()).spawn(recover)?))
 }
 
 fn default_name(command: &[std::ffi::OsString]) -> String {
@@ -235,13 +280,13 @@ impl Inside<'_> {
     async fn carry_out(
         &self,
         armed: &Armed,
+        layers: &Layers,
         environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
         wanted: &Wanted,
     ) -> anyhow::Result<ExitReport> {
-        let layers = self.policies.set.layers();
         let view = view::look(&self.policies.set, &layers.files)?;
         let mut streams = Streams::open(layers.limits.output_bytes)?;
-        let spec = specification::specification(self, &layers, view, environment, &wanted.command, streams.stdio()?);
+        let spec = specification::specification(self, layers, view, environment, &wanted.command, streams.stdio()?);
         let mut prepared = bartizan_sandbox::prepare(spec)?;
         let first = prepared.first_process();
         let net = NetConfig {

@@ -303,6 +303,12 @@ fn warnings_name_what_is_hardly_meant() {
         my.yaml:2:34: `default: allow` lets every file be read that no rule denies; list what is needed in `read`"#]],
     );
     lint(
+        "files: { read: [/usr/**, /usr/share/**] }",
+        expect![
+            "my.yaml:2:17: `/usr/**` holds programs and libraries: in `programs` it is readable just the same, and isn't searched whenever a box starts"
+        ],
+    );
+    lint(
         "files: { write: [./**], ask: [~/notes/**, '**/x'] }",
         expect![
             "my.yaml:2:31: `~/notes/**` lies outside everything writable; `ask` holds back, it doesn't grant: add it to `write` as well"
@@ -360,7 +366,7 @@ fn warnings_are_over_what_the_user_wrote() {
 #[test]
 fn a_careful_policy_has_no_warnings() {
     lint(
-        "files: { read: [/usr/**], write: [./**], ask: ['**/.git/config', ./ci/**] }\nexec: { allow: [git], ask: ['git push **'] }\nnet: { allow: [a.org, { host: b.org, ports: [80], http: [{ method: GET }] }], deny: ['c.org:25'] }",
+        "files: { programs: [/usr/**], write: [./**], ask: ['**/.git/config', ./ci/**] }\nexec: { allow: [git], ask: ['git push **'] }\nnet: { allow: [a.org, { host: b.org, ports: [80], http: [{ method: GET }] }], deny: ['c.org:25'] }",
         expect![""],
     );
 }
