@@ -1,12 +1,10 @@
 //! `cargo xtask bench`: how fast, against whom, with how much noise.
 //!
 //! Every figure is taken beside its peer in the same minutes on the same machine, runs interleaved, and printed
-//! as a ratio of medians: absolute times of another machine say little. A crate joins in with criterion
-//! benches (`benches/*.rs`), or with an example `examples/bench_*.rs` that prints one JSON object a line:
-//! `{"name", "value", "unit", "peer"?, "peer_value"?, "goal"?, "noise"?}`.
+//! as a ratio of medians: absolute times of another machine say little. A crate joins in with a bench of its own
+//! (`benches/*.rs`), which prints what it finds; criterion's results enter the table too.
 
-mod criterion;
-mod examples;
+mod crates;
 mod jail;
 mod memory;
 mod run;
@@ -28,8 +26,7 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("run", "`bartizan run -- /bin/true` against bubblewrap and a plain start", run::run),
     ("jail", "the box alone against bubblewrap", jail::jail),
     ("memory", "size of the binary, memory of an idle run", memory::memory),
-    ("examples", "what crates measure themselves, such as the proxy (`examples/bench_*.rs`)", examples::examples),
-    ("criterion", "the crates' own benches", criterion::criterion),
+    ("crates", "the crates' own benches: decisions, ledger, proxy, redaction", crates::crates),
 ];
 
 struct Options {

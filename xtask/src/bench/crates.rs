@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Options, Row};
 use crate::{shell, workspace};
 
-pub(super) fn criterion(_: &Options) -> Result<Vec<Row>> {
+pub(super) fn crates(_: &Options) -> Result<Vec<Row>> {
     let mut packages = BTreeSet::new();
     for file in workspace::files(&workspace::root().join("crates"), "rs")? {
         let folder = file.parent().filter(|folder| folder.ends_with("benches"));
