@@ -50,7 +50,17 @@ impl Check {
 
 impl Doctor {
     pub fn run(self, home: Option<&Path>, style: Style) -> anyhow::Result<ExitCode> {
-        let mut checks: Vec<Check> = Vec::new();
+        let place = Home::locate(home).map_or_else(|_| std::env::temp_dir(), |home| home.path().to_owned());
+        let mut checks: Vec<Check> = bartizan_sandbox::probe(&place)
+            .into_iter()
+            .map(|probe| Check {
+                name: probe.layer,
+                ok: probe.ok,
+                required: probe.required,
+                detail: probe.detail,
+                remedy: (!probe.ok).then(|| probe.remedy.to_owned()),
+            })
+            .collect();
         checks.extend(home_checks(home));
         let healthy = checks.iter().all(|check| check.ok || !check.required);
         if self.json {
