@@ -1,6 +1,7 @@
 //! The plan of one box.
 
 use std::ffi::OsString;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
@@ -42,6 +43,21 @@ pub struct JailPlan {
     pub guard_names: Vec<String>,
     /// Removed by the helper when Bartizan's process is gone.
     pub cleanup: Vec<OsString>,
+}
+
+impl JailPlan {
+    /// Making and moving names is held: some are guarded, or a directory above a shut path could be
+    /// moved away and its name made anew.
+    #[must_use]
+    pub fn holds_names(&self) -> bool {
+        let deep = |path: &OsString| {
+            let path = Path::new(path);
+            let tree = self.trees.iter().filter(|tree| tree.writable).map(|tree| Path::new(&tree.target));
+            tree.filter(|tree| path.starts_with(tree))
+                .any(|tree| path.strip_prefix(tree).is_ok_and(|below| below.components().count() > 1))
+        };
+        !self.guard_names.is_empty() || self.readonly.iter().chain(&self.mask).any(deep)
+    }
 }
 
 /// Who the box's processes are, inside and for the host.

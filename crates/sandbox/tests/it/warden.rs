@@ -139,6 +139,21 @@ fn making_names_works_as_without_a_warden() {
     });
 }
 
+#[test]
+fn what_stands_above_a_shut_path_is_not_moved_unasked() {
+    both("warden::what_stands_above_a_shut_path_is_not_moved_unasked", |place| async move {
+        std::fs::create_dir_all(place.work.join("sub/deep")).unwrap();
+        std::fs::write(place.work.join("sub/deep/settings"), "x").unwrap();
+        let script = "mv sub other; mv sub/deep sub/d; mkdir other; mv other sub/o; mkdir -p sub/deep; echo y > sub/deep/settings; true";
+        let mut spec = place.spec(&["/bin/sh", "-c", script]);
+        spec.readonly = vec![place.work.join("sub/deep/settings")];
+        let (said, asked) = run_deciding(spec, |_| Answer::Deny).await;
+        let path = |name: &str| format!("Rename {}", place.work.join(name).display());
+        assert_eq!(asked, [path("sub"), path("sub/deep")], "{said:?}");
+        assert_eq!(std::fs::read_to_string(place.work.join("sub/deep/settings")).unwrap(), "x");
+    });
+}
+
 fn walk(base: &std::path::Path) -> Vec<String> {
     let mut all = Vec::new();
     let mut todo = vec![base.to_path_buf()];

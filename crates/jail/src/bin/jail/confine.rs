@@ -38,7 +38,7 @@ pub(crate) fn apply(plan: &JailPlan) -> Result<Vec<LayerStatus>, Fault> {
     set_dumpable_behavior(DumpableBehavior::NotDumpable).at(Layer::Capabilities, "become non-dumpable")?;
     sys::set_limit(libc::RLIMIT_CORE, 0).at(Layer::ResourceLimits, "forbid core files")?;
     layers.push(landlock(plan)?);
-    let absent = if plan.guard_names.is_empty() { ABSENT } else { ABSENT_GUARDED };
+    let absent = if plan.holds_names() { ABSENT_GUARDED } else { ABSENT };
     // The filter added last is asked first, and wins among equally strict answers.
     for (name, program) in [("allow", ALLOW), ("absent", absent), ("prelude", PRELUDE)] {
         sys::install_filter(program, false).at(Layer::Seccomp, format_args!("install filter `{name}`"))?;
@@ -49,7 +49,7 @@ pub(crate) fn apply(plan: &JailPlan) -> Result<Vec<LayerStatus>, Fault> {
 
 /// The filter whose questions the warden answers, if the plan asks for one.
 pub(crate) fn asking_filter(plan: &JailPlan) -> Option<&'static [u8]> {
-    match (plan.gate_exec, !plan.guard_names.is_empty()) {
+    match (plan.gate_exec, plan.holds_names()) {
         (true, true) => Some(EXEC_AND_NAMES),
         (true, false) => Some(EXEC),
         (false, true) => Some(NAMES),

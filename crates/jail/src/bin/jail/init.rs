@@ -149,13 +149,14 @@ fn identity_status(plan: &JailPlan, privileged: bool) -> LayerStatus {
 }
 
 fn warden_status(plan: &JailPlan) -> LayerStatus {
-    let detail = match (plan.gate_exec, plan.guard_names.len()) {
-        (false, 0) => {
+    let names = plan.guard_names.len();
+    let detail = match (plan.gate_exec, plan.holds_names()) {
+        (false, false) => {
             return LayerStatus { layer: Layer::Warden, state: LayerState::Off, detail: "not asked for".into() };
         }
-        (true, 0) => "programs are asked".to_owned(),
-        (false, names) => format!("{names} name patterns are asked"),
-        (true, names) => format!("programs and {names} name patterns are asked"),
+        (true, false) => "programs are asked".to_owned(),
+        (false, true) => format!("{names} name patterns are asked"),
+        (true, true) => format!("programs and {names} name patterns are asked"),
     };
     enforced(Layer::Warden, detail)
 }

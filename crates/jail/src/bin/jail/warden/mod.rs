@@ -57,7 +57,14 @@ pub(crate) struct Call {
 impl Warden {
     pub(crate) fn new(plan: &JailPlan) -> Result<Self, Errno> {
         let trees = plan.trees.iter().filter(|tree| tree.writable).map(|tree| PathBuf::from(&tree.target)).collect();
-        let shut = plan.readonly.iter().chain(&plan.mask).map(PathBuf::from).collect();
+        // By both names: as asked for, and as the kernel will call it.
+        let shut = plan
+            .readonly
+            .iter()
+            .chain(&plan.mask)
+            .flat_map(|path| [Some(PathBuf::from(path)), std::fs::canonicalize(path).ok()])
+            .flatten()
+            .collect();
         let names = Names::new(&plan.guard_names, trees, shut);
         Ok(Self { listener: None, workshop: Workshop::new(names)?, pending: BTreeMap::new() })
     }

@@ -50,9 +50,10 @@ impl Names {
         self.patterns.iter().any(|pattern| pattern.matches(&names) || (opens_a_way && pattern.is_begun_by(&names)))
     }
 
-    /// Moving `path` away would move something that was shut, and free its name.
+    /// Moving `path` away would move something below it that was shut, and free its name. What is
+    /// shut itself the kernel doesn't let go, since a mount stands on it.
     pub(crate) fn holds_something_shut(&self, path: &Path) -> bool {
-        self.shut.iter().any(|shut| shut.starts_with(path))
+        self.shut.iter().any(|shut| shut != path && shut.starts_with(path))
     }
 }
 
