@@ -268,6 +268,7 @@ pub const ESCAPES: &[Escape] = &[
     alone("limit.memory", 30, "a memory bomb", "memory_bomb 1500", &[Cgroups]),
     alone("limit.descriptors", 30, "a descriptor leak", "descriptors 200000", &[Rlimits]),
     alone("limit.disk", 24, "a full disk", "fill /tmp 1500", &[Mounts]),
+    alone("limit.sparse", 24, "a giant sparse file", "sparse {workspace} 64", &[Rlimits]),
     alone("limit.inodes", 24, "a million files", "inodes /tmp 1000000", &[Mounts]),
 ];
 
