@@ -1,9 +1,9 @@
 //! The index: a SQLite table of where entries stand, by what people ask for. It is derived: it catches up when it
 //! is used, and when it doesn't fit the ledger it is made again. What it answers is read from the ledger itself.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -323,6 +323,8 @@ impl Index {
 }
 
 fn connect(path: &Path) -> rusqlite::Result<Connection> {
+    // Made beforehand so that it is private; if that fails, SQLite says better why.
+    let _ = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(BUSY)?;
     // Losing the newest part of the index in a power cut costs a little catching up; waiting for the disk would cost

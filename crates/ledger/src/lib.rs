@@ -6,6 +6,7 @@
 mod canonical;
 mod checkpoints;
 mod clock;
+mod commitments;
 mod committed;
 mod end;
 pub mod entry;
@@ -14,6 +15,7 @@ mod export;
 mod follow;
 mod head;
 mod index;
+mod input;
 mod layout;
 mod ledger;
 mod lines;

@@ -2,20 +2,19 @@
 //! the witness. It needs no private key, changes nothing, and names the first entry that can't be trusted.
 
 use std::fmt;
-use std::fs::{self, File};
-use std::io::{self, BufReader};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bartizan_crypto::{Checkpoint, Frontier, Hash, PublicKey, merkle};
 use jiff::Timestamp;
 
-use crate::checkpoints::{Found, Reader};
+use crate::commitments::Commitments;
 use crate::committed::share;
 use crate::end::End;
-use crate::head::{self, Head};
+use crate::input::Input;
 use crate::layout::{self, Layout};
 use crate::scan::{self, Broken, Parsed, Segment};
-use crate::witness;
 
 /// What else to hold the ledger against.
 #[derive(Debug, Clone, Default)]
@@ -156,100 +155,6 @@ pub(crate) enum Tolerance {
     Crash,
 }
 
-/// Everything that is looked at, as it stood at one moment.
-pub(crate) struct Input {
-    names: Vec<String>,
-    segments: Vec<Segment>,
-    /// The first segment that should be there and isn't.
-    missing: Option<u32>,
-    head: Option<Head>,
-    checkpoints: Option<Reader<BufReader<File>>>,
-    extra: Vec<(&'static str, Checkpoint)>,
-    problems: Vec<String>,
-    /// Problems only a crash excuses.
-    crash_problems: Vec<String>,
-    witness: WitnessState,
-}
-
-impl Input {
-    pub(crate) fn of_directory(layout: &Layout, key: &PublicKey, witness: Option<&Path>) -> io::Result<Self> {
-        let mut input = Self::empty();
-        let numbers = layout.segments()?;
-        input.missing =
-            (1..).zip(&numbers).find(|(expected, number)| expected != *number).map(|(expected, _)| expected);
-        for number in numbers.into_iter().take_while(|number| input.missing.is_none_or(|missing| *number < missing)) {
-            let file = File::open(layout.segment(number))?;
-            let length = file.metadata()?.len();
-            input.names.push(format!("{number:08}.jsonl"));
-            input.segments.push(Segment { number, file, length });
-        }
-        match File::open(layout.head()) {
-            Ok(file) => input.head = head::read(&file, key)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        match &input.head {
-            Some(head) => input.extra.push(("the head", head.checkpoint.clone())),
-            None if input.segments.is_empty() => {}
-            None => input.crash_problems.push("the head is missing, damaged, or made with another key".to_owned()),
-        }
-        match File::open(layout.checkpoints()) {
-            Ok(file) => input.checkpoints = Some(Reader::new(BufReader::new(file), key)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        if let Some(directory) = witness {
-            match witness::load(&witness::witness_path(directory, key), key) {
-                Ok(None) => input.witness = WitnessState::Missing,
-                Ok(Some(checkpoint)) => {
-                    input.witness = WitnessState::Agrees { size: checkpoint.size };
-                    input.extra.push(("the witness", checkpoint));
-                }
-                Err(reason) => {
-                    input.problems.push(format!("the witness can't be used: {reason}"));
-                    input.witness = WitnessState::Contradicts { reason };
-                }
-            }
-        }
-        Ok(input)
-    }
-
-    fn of_export(path: &Path, key: &PublicKey) -> io::Result<Self> {
-        let mut input = Self::empty();
-        let file = File::open(path)?;
-        let length = file.metadata()?.len();
-        input.names.push(path.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()));
-        input.segments.push(Segment { number: 1, file, length });
-        match fs::read_to_string(crate::export::checkpoint_path(path)) {
-            Ok(text) => input.add_note("the export's checkpoint", &text, key),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
-        }
-        Ok(input)
-    }
-
-    fn empty() -> Self {
-        Self {
-            names: Vec::new(),
-            segments: Vec::new(),
-            missing: None,
-            head: None,
-            checkpoints: None,
-            extra: Vec::new(),
-            problems: Vec::new(),
-            crash_problems: Vec::new(),
-            witness: WitnessState::NotAsked,
-        }
-    }
-
-    fn add_note(&mut self, source: &'static str, text: &str, key: &PublicKey) {
-        match Checkpoint::open(text, &layout::origin(key), key) {
-            Ok(checkpoint) => self.extra.push((source, checkpoint)),
-            Err(error) => self.problems.push(format!("{source} can't be used: {error}")),
-        }
-    }
-}
-
 /// Holds the entries against the chain and all commitments; gives the end of what holds, too.
 pub(crate) fn check(mut input: Input, key: &PublicKey, tolerance: Tolerance) -> (Report, End) {
     let segments = std::mem::take(&mut input.segments);
@@ -302,69 +207,6 @@ pub(crate) fn check(mut input: Input, key: &PublicKey, tolerance: Tolerance) -> 
         last_at: fold.end.at,
     };
     (report, fold.end)
-}
-
-/// Signed commitments in ascending size, wherever they come from.
-struct Commitments {
-    reader: Option<Reader<BufReader<File>>>,
-    /// The next durable checkpoint.
-    ahead: Option<Checkpoint>,
-    /// The others, largest first.
-    extra: Vec<(&'static str, Checkpoint)>,
-    problems: Vec<String>,
-    good: u64,
-    /// Largest size that was found right.
-    signed: u64,
-    last_size: u64,
-}
-
-/// Most problems listed: a ruined checkpoint file need not fill the memory.
-const PROBLEMS_MAX: usize = 100;
-
-impl Commitments {
-    fn fill(&mut self) {
-        while self.ahead.is_none() {
-            let Some(reader) = &mut self.reader else { return };
-            let problem = match reader.next() {
-                Ok(Some(Found::Good(checkpoint))) if checkpoint.size >= self.last_size => {
-                    self.last_size = checkpoint.size;
-                    self.ahead = Some(checkpoint);
-                    return;
-                }
-                Ok(Some(Found::Good(_))) => "the checkpoints are out of order".to_owned(),
-                Ok(Some(Found::Bad(problem))) => problem,
-                Ok(None) => {
-                    self.reader = None;
-                    return;
-                }
-                Err(error) => {
-                    self.reader = None;
-                    format!("the checkpoints can't be read: {error}")
-                }
-            };
-            if self.problems.len() < PROBLEMS_MAX {
-                self.problems.push(problem);
-            }
-        }
-    }
-
-    fn next_size(&self) -> Option<u64> {
-        let durable = self.ahead.as_ref().map(|checkpoint| checkpoint.size);
-        let extra = self.extra.last().map(|(_, checkpoint)| checkpoint.size);
-        durable.into_iter().chain(extra).min()
-    }
-
-    /// Takes the next commitment if it is of this size.
-    fn take(&mut self, size: u64) -> Option<(&'static str, Hash)> {
-        if self.ahead.as_ref().is_some_and(|checkpoint| checkpoint.size == size) {
-            let root = self.ahead.take().map(|checkpoint| checkpoint.root)?;
-            self.fill();
-            return Some(("a checkpoint", root));
-        }
-        self.extra
-            .pop_if(|(_, checkpoint)| checkpoint.size == size)
-            .map(|(source, checkpoint)| (source, checkpoint.root))
-    }
 }
 
 /// A contradiction whose culprit later entries decide.

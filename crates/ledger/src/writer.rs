@@ -18,9 +18,10 @@ use crate::end::End;
 use crate::entry::{compose_line, entry_hash, parse_line};
 use crate::error::OpenError;
 use crate::head::{self, Head};
+use crate::input::Input;
 use crate::layout::{self, Layout};
 use crate::lines::{Line, Lines};
-use crate::verify::{self, BadEntry, Input, Tolerance};
+use crate::verify::{self, BadEntry, Tolerance};
 use crate::witness::Witness;
 
 /// Entries between checkpoints: a history written anew without the key is narrowed down to so many, for 220 bytes each.

@@ -64,6 +64,10 @@ fn catches_up_and_is_made_again_when_it_does_not_fit() {
         assert_eq!(home.index().catch_up().unwrap(), number + 1);
     }
     drop(ledger);
+    let mode = std::os::unix::fs::PermissionsExt::mode(
+        &fs::metadata(home.directory.path().join("state.db")).unwrap().permissions(),
+    );
+    assert_eq!(mode & 0o777, 0o600);
     // Another ledger in its place, longer than what was indexed.
     let other = Home::new();
     let ledger = other.open();
