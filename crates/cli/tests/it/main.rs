@@ -18,3 +18,4 @@ mod boxes;
 mod escapes;
 mod network;
 mod terminal;
+mod tools;
