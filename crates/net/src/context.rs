@@ -72,7 +72,7 @@ impl Context {
             attribution,
             upstream: Upstream::new(config.resolver),
             budget: EgressBudget::new(config.limits.egress_bytes_max),
-            connections: Arc::new(Semaphore::new(config.limits.connections_max.min(Semaphore::MAX_PERMITS))),
+            connections: Arc::new(Semaphore::new(connections_possible(config.limits.connections_max))),
             tally: Tally::default(),
             principal: config.principal,
             run: config.run,
@@ -161,6 +161,16 @@ impl Context {
             }
         }
     }
+}
+
+/// As many as policy allows, and as the process has descriptors for: two sockets each and a pipe while bytes are in it.
+/// The rest of the process (ledger, box) must not run out because a program opens connections.
+fn connections_possible(wanted: usize) -> usize {
+    const DESCRIPTORS_EACH: u64 = 3;
+    const DESCRIPTORS_KEPT: u64 = 256;
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current.unwrap_or(u64::MAX);
+    let possible = limit.saturating_sub(DESCRIPTORS_KEPT) / DESCRIPTORS_EACH;
+    wanted.min(usize::try_from(possible).unwrap_or(usize::MAX)).clamp(1, Semaphore::MAX_PERMITS)
 }
 
 /// Counters by name: what happened too often or meant too little for an entry of its own.

@@ -9,7 +9,8 @@ pub const CONNECTIONS_DEFAULT: usize = 4096;
 /// What policy allows a run.
 #[derive(Debug, Clone)]
 pub struct NetLimits {
-    /// Connections at once, those that wait for a person included. More are reset.
+    /// Connections at once, those that wait for a person included. More are reset. Fewer where the process may not have
+    /// descriptors enough: a third of its soft limit.
     pub connections_max: usize,
     /// Bytes that may leave the box in the whole run.
     pub egress_bytes_max: Option<u64>,

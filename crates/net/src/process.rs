@@ -148,12 +148,11 @@ impl Attribution {
     }
 }
 
+/// Whether this process holds that socket. The newest descriptors first: there a new connection's is nearly always.
 fn holds(pid: u32, wanted: &Path) -> bool {
     let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    entries
-        .take(DESCRIPTORS_MAX)
-        .flatten()
-        .any(|entry| std::fs::read_link(entry.path()).is_ok_and(|target| target == wanted))
+    let descriptors: Vec<_> = entries.take(DESCRIPTORS_MAX).flatten().map(|entry| entry.path()).collect();
+    descriptors.iter().rev().any(|path| std::fs::read_link(path).is_ok_and(|target| target == wanted))
 }
 
 fn request(transport: Transport, own: SocketAddr, remote: SocketAddr) -> Vec<u8> {

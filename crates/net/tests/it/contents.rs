@@ -295,3 +295,22 @@ fn a_whole_url_to_an_inspected_host_is_decided() {
     assert!(get("/a/../secret").starts_with("HTTP/1.1 400"));
     assert_eq!(world.journal.count("accepted"), 1);
 }
+
+#[test]
+fn a_tunnel_to_an_inspected_host_carries_plain_http_only() {
+    let world = World::new(inspected);
+    let web = server(&world.journal, http);
+    let tunnel = || {
+        let mut stream = world.proxy();
+        stream.write_all(format!("CONNECT api.test:{web} HTTP/1.1\r\n\r\n").as_bytes()).unwrap();
+        let mut answer = [0; 39];
+        stream.read_exact(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 200"));
+        stream
+    };
+    let get = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: api.test:{web}\r\n\r\n").into_bytes();
+    assert!(exchange(&mut tunnel(), &get("/x")).starts_with("HTTP/1.1 200"));
+    assert!(exchange(&mut tunnel(), &get("/secret")).starts_with("HTTP/1.1 403"));
+    assert_eq!(exchange(&mut tunnel(), &hello(Some("api.test"))), "reset");
+    assert_eq!(world.journal.count("accepted"), 1);
+}

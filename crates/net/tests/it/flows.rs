@@ -5,9 +5,10 @@ use std::net::{Ipv4Addr, Shutdown};
 
 use bartizan_model::{Deed, Effect, Obligation, OutcomeStatus, Record};
 use bartizan_net::NetLimits;
-use hickory_proto::op::{Message, ResponseCode};
-use hickory_proto::rr::RecordType;
+use hickory_proto::op::{Message, Query, ResponseCode};
+use hickory_proto::rr::{Name, RecordType};
 
+use crate::netns::UDP;
 use crate::world::{Journal, World, all_here, echo, name_server, read_all, server};
 
 fn only(host: &'static str) -> impl Fn(&Deed) -> (Effect, Vec<Obligation>) + Send + Sync {
@@ -349,4 +350,64 @@ fn large_transfers_arrive_whole_both_ways() {
     assert!(received == expected, "{} bytes", received.len());
     let outcome = world.journal.outcome(&format!("api.test:{port}"));
     assert_eq!(outcome.figures["received_bytes"], BYTES as i64);
+}
+
+#[test]
+fn dns_over_tcp_is_answered_and_bounded() {
+    let world = World::new(only("api.test"));
+    let mut message = Message::query();
+    message.add_query(Query::query(Name::from_ascii("api.test.").unwrap(), RecordType::A));
+    let bytes = message.to_vec().unwrap();
+    let mut stream = world.connect_to("9.9.9.9:53".parse().unwrap());
+    for _ in 0..2 {
+        stream.write_all(&u16::try_from(bytes.len()).unwrap().to_be_bytes()).unwrap();
+        stream.write_all(&bytes).unwrap();
+        let mut length = [0; 2];
+        stream.read_exact(&mut length).unwrap();
+        let mut answer = vec![0; usize::from(u16::from_be_bytes(length))];
+        stream.read_exact(&mut answer).unwrap();
+        assert_eq!(Message::from_vec(&answer).unwrap().answers.len(), 1);
+    }
+    let Some(Record::Opened { action, .. }) = world.journal.records().into_iter().next() else { panic!() };
+    assert_eq!(action.process.unwrap().pid, std::process::id());
+    // More than any question has: the connection ends.
+    stream.write_all(&[0xff; 1000]).unwrap();
+    assert!(stream.read(&mut [0; 1]).map_or(true, |length| length == 0));
+}
+
+#[test]
+fn a_process_that_cannot_be_found_is_absent() {
+    // The test's own process holds the sockets and is no candidate.
+    let world = World::with_candidates(vec![1], all_here);
+    let port = server(&world.journal, echo);
+    let mut stream = world.connect("api.test", port);
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&mut stream), "");
+    for record in world.journal.records() {
+        if let Record::Opened { action, .. } = record {
+            assert_eq!(action.process, None, "{:?}", action.deed);
+        }
+    }
+}
+
+#[test]
+fn a_flood_leaves_nothing_open() {
+    let mut world = World::new(all_here);
+    let port = server(&world.journal, echo);
+    let address = world.resolve("api.test").unwrap();
+    for _ in 0..300 {
+        drop(world.connect_to((address, port).into()));
+    }
+    // Most of these get no answer, so none is waited for.
+    let resolver = std::net::UdpSocket::from(world.inside.socket(libc::AF_INET, libc::SOCK_DGRAM, UDP).unwrap());
+    for number in 0..=255 {
+        resolver.send_to(&[number; 40], "192.0.2.53:53").unwrap();
+    }
+    let mut stream = world.connect("other.test", port);
+    stream.write_all(b"hello\n").unwrap();
+    stream.shutdown(Shutdown::Write).unwrap();
+    assert_eq!(read_all(&mut stream), "hello\n");
+    let summary = world.shutdown();
+    assert_eq!(summary.unfinished, 0);
+    assert_eq!(world.journal.count("opened "), world.journal.count("closed "));
 }

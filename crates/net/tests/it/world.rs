@@ -230,12 +230,13 @@ impl World {
         Self::with(NetLimits::default(), None, rules)
     }
 
+    #[allow(dead_code, reason = "for the measurement, which shares this module")]
     /// With a ledger that is a file, as far as its cost goes.
     pub fn on_disk(
         file: std::fs::File,
         rules: impl Fn(&Deed) -> (Effect, Vec<Obligation>) + Send + Sync + 'static,
     ) -> Self {
-        Self::build(NetLimits::default(), None, Some(Arc::new(file)), rules)
+        Self::build(NetLimits::default(), None, Some(Arc::new(file)), everybody(), rules)
     }
 
     pub fn with(
@@ -243,13 +244,22 @@ impl World {
         resolver: Option<SocketAddr>,
         rules: impl Fn(&Deed) -> (Effect, Vec<Obligation>) + Send + Sync + 'static,
     ) -> Self {
-        Self::build(limits, resolver, None, rules)
+        Self::build(limits, resolver, None, everybody(), rules)
+    }
+
+    /// In which these are the box's processes.
+    pub fn with_candidates(
+        candidates: Vec<u32>,
+        rules: impl Fn(&Deed) -> (Effect, Vec<Obligation>) + Send + Sync + 'static,
+    ) -> Self {
+        Self::build(NetLimits::default(), None, None, candidates, rules)
     }
 
     fn build(
         limits: NetLimits,
         resolver: Option<SocketAddr>,
         file: Option<Arc<std::fs::File>>,
+        candidates: Vec<u32>,
         rules: impl Fn(&Deed) -> (Effect, Vec<Obligation>) + Send + Sync + 'static,
     ) -> Self {
         let inside = TestBox::start();
@@ -280,8 +290,7 @@ impl World {
             run: RunId::generate(),
             limits,
             resolver,
-            // The sockets of the box are held by the test itself.
-            candidates: Arc::new(|| vec![1, std::process::id()]),
+            candidates: Arc::new(move || candidates.clone()),
         };
         let network = Network::serve(gate, sockets, config).unwrap();
         inside.drop_capabilities();
@@ -315,10 +324,13 @@ impl World {
     pub fn ask_bytes(&self, bytes: &[u8]) -> Option<Vec<u8>> {
         let client = UdpSocket::from(self.inside.socket(libc::AF_INET, libc::SOCK_DGRAM, UDP).unwrap());
         client.connect("192.0.2.53:53").unwrap();
-        client.set_read_timeout(Some(PATIENCE)).unwrap();
-        client.send(bytes).unwrap();
+        client.set_read_timeout(Some(PATIENCE / 5)).unwrap();
         let mut buffer = [0; 4096];
-        let length = client.recv(&mut buffer).ok()?;
+        // As every resolver does: a datagram may get lost.
+        let length = (0..5).find_map(|_| {
+            client.send(bytes).unwrap();
+            client.recv(&mut buffer).ok()
+        })?;
         Some(buffer[..length].to_vec())
     }
 
@@ -347,6 +359,11 @@ impl World {
     pub fn proxy(&self) -> TcpStream {
         self.connect_to("127.0.0.1:3128".parse().unwrap())
     }
+}
+
+/// The sockets of the box are held by the test itself.
+fn everybody() -> Vec<u32> {
+    vec![1, std::process::id()]
 }
 
 impl Drop for World {
