@@ -191,7 +191,7 @@ fn node(edges: &[u32], allowed: bool) -> Result<Vec<Step>, Box<dyn Error>> {
         return Ok(vec![if allowed { Step::Allow } else { Step::GoOn }]);
     };
     let below = node(edges.get(..middle).unwrap_or_default(), allowed)?;
-    let above = node(edges.get(middle + 1..).unwrap_or_default(), allowed ^ (middle % 2 == 0))?;
+    let above = node(edges.get(middle + 1..).unwrap_or_default(), allowed ^ middle.is_multiple_of(2))?;
     let mut steps = vec![Step::Branch { edge: *edge, below: u8::try_from(below.len())? }];
     steps.extend(below);
     steps.extend(above);

@@ -6,9 +6,11 @@
 //! describes and carries messages; both sides share it. Start reading at [`JailPlan`].
 
 pub mod channel;
+mod names;
 mod plan;
 mod wire;
 
+pub use names::Names;
 pub use plan::{Cgroup, Descriptor, Identity, JailPlan, Link, ResourceLimit, Text, Tree, TreeOwner};
 pub use wire::{
     DecodeError, FromInit, FromJanitor, Layer, LayerState, LayerStatus, MESSAGE_BYTES_MAX, Operation, ServerSocket,

@@ -192,8 +192,10 @@ fn serve(plan: &JailPlan, socket: &OwnedFd, link: &OwnedFd, stdio: Stdio, child_
         {
             reports = hear(&open, socket, main, &mut warden)?.then_some(open);
         }
-        if ready.held && !warden.take(socket).at(Layer::Warden, "take a held call")? {
-            return Err(Errno::BADF).at(Layer::Warden, "take a held call");
+        if ready.held {
+            warden.take(socket).at(Layer::Warden, "take a held call")?;
+        } else if ready.silent {
+            warden.silence();
         }
         if ready.message {
             match channel::receive::<ToInit>(socket) {
@@ -219,13 +221,14 @@ fn serve(plan: &JailPlan, socket: &OwnedFd, link: &OwnedFd, stdio: Stdio, child_
     }
 }
 
-#[derive(Default)]
 struct Ready {
     child: bool,
     message: bool,
     janitor_gone: bool,
     report: bool,
     held: bool,
+    /// The listener has ended: all who could make a held call are gone.
+    silent: bool,
 }
 
 fn await_event(
@@ -235,16 +238,15 @@ fn await_event(
     reports: Option<&OwnedFd>,
     warden: &Warden,
 ) -> Result<Ready, Fault> {
-    let mut ready = Ready::default();
-    let mut places: Vec<(PollFd<'_>, &mut bool)> = vec![
-        (PollFd::new(child_signal, PollFlags::IN), &mut ready.child),
-        (PollFd::new(socket, PollFlags::IN), &mut ready.message),
+    let mut polled = vec![
+        PollFd::new(child_signal, PollFlags::IN),
+        PollFd::new(socket, PollFlags::IN),
         // Nothing comes here any more: only its end is awaited.
-        (PollFd::new(link, PollFlags::empty()), &mut ready.janitor_gone),
+        PollFd::new(link, PollFlags::empty()),
     ];
-    places.extend(reports.map(|reports| (PollFd::new(reports, PollFlags::IN), &mut ready.report)));
-    places.extend(warden.descriptor().map(|held| (PollFd::new(held, PollFlags::IN), &mut ready.held)));
-    let mut polled: Vec<_> = places.iter().map(|(one, _)| one.clone()).collect();
+    // Without the one or the other, something that is polled already stands in its place.
+    polled.push(PollFd::new(reports.unwrap_or(link), PollFlags::IN));
+    polled.push(PollFd::new(warden.descriptor().unwrap_or(link), PollFlags::IN));
     let timeout = warden.timeout().map(|timeout| Timespec {
         tv_sec: i64::try_from(timeout.as_secs()).unwrap_or(i64::MAX),
         tv_nsec: timeout.subsec_nanos().into(),
@@ -253,10 +255,17 @@ fn await_event(
         Ok(_) | Err(Errno::INTR) => {}
         Err(errno) => return Err(errno).at(Layer::Helper, "wait for events"),
     }
-    for ((_, place), one) in places.iter_mut().zip(&polled) {
-        **place = !one.revents().is_empty();
-    }
-    Ok(ready)
+    let mut events = polled.iter().map(PollFd::revents);
+    let mut next = || events.next().unwrap_or(PollFlags::empty());
+    let (child, message, janitor, report, held) = (next(), next(), next(), next(), next());
+    Ok(Ready {
+        child: !child.is_empty(),
+        message: !message.is_empty(),
+        janitor_gone: !janitor.is_empty(),
+        report: reports.is_some() && !report.is_empty(),
+        held: held.contains(PollFlags::IN),
+        silent: !held.is_empty(),
+    })
 }
 
 /// Hears how the start went; tells whether more is to come.

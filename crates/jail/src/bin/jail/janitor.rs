@@ -15,6 +15,7 @@ use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, Signal, WaitOptions, geteuid, pidfd_send_signal, waitpid};
 
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
+use rustix::thread::set_name;
 
 use crate::fault::{At, Fault};
 use crate::init::{self, Start};
@@ -31,6 +32,8 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
 pub(crate) fn run() -> Result<(), Fault> {
     let kept: Vec<i32> = (Descriptor::PLAN..Descriptor::STDIO + 3).collect();
     sys::close_all_but(&kept).at(Layer::Helper, "close descriptors")?;
+    // Shown by `ps`; a program started from memory is named by a number otherwise.
+    let _ = set_name(c"bartizan-jail");
     release_stdio().at(Layer::Helper, "let go of standard input, output and error")?;
     let mut bytes = Vec::new();
     fs::File::from(sys::adopt(Descriptor::PLAN).at(Layer::Helper, "plan descriptor")?)

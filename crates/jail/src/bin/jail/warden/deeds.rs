@@ -5,7 +5,7 @@ use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use bartizan_jail::Operation;
+use bartizan_jail::{Names, Operation};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, RenameFlags, fcntl_getfl, fcntl_setfl, linkat, mkdirat, mknodat, open,
     openat, renameat_with, statat, symlinkat,
@@ -15,7 +15,6 @@ use rustix::process::umask;
 
 use super::Call;
 use super::call::{Deed, Named};
-use super::names::Names;
 use super::walk::{self, Last, Walk};
 
 /// Lost races with another process before a call is given up.

@@ -9,7 +9,6 @@
 mod call;
 mod caller;
 mod deeds;
-mod names;
 mod notify;
 mod walk;
 
@@ -20,12 +19,11 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bartizan_jail::{FromInit, JailPlan, Operation, channel};
+use bartizan_jail::{FromInit, JailPlan, Names, Operation, channel};
 use rustix::io::Errno;
 
 use self::call::Deed;
 use self::deeds::{Outcome, Workshop};
-use self::names::Names;
 use self::notify::{Listener, Reply};
 
 /// Calls that may wait for an answer at once; far more than a person or policy keeps up with.
@@ -82,19 +80,24 @@ impl Warden {
         (!self.pending.is_empty()).then_some(LOOK_AFTER)
     }
 
-    /// Takes one held call. `false` when no process is left that could make one.
-    pub(crate) fn take(&mut self, socket: &OwnedFd) -> Result<bool, Errno> {
-        let Some(listener) = &self.listener else { return Ok(false) };
+    /// No process is left that could make a held call.
+    pub(crate) fn silence(&mut self) {
+        self.listener = None;
+    }
+
+    /// Takes one held call; one must be waiting, since the kernel would otherwise wait for it.
+    pub(crate) fn take(&mut self, socket: &OwnedFd) -> Result<(), Errno> {
+        let Some(listener) = &self.listener else { return Ok(()) };
         let held = match listener.receive() {
             Ok(held) => held,
             // The caller died before it could be looked at.
-            Err(Errno::NOENT | Errno::INTR) => return Ok(true),
+            Err(Errno::NOENT | Errno::INTR | Errno::NOTCONN) => return Ok(()),
             Err(errno) => return Err(errno),
         };
         let call = caller::read(&held);
         // What was read belongs to the caller only if it is still there.
         if !listener.is_waiting(held.id) {
-            return Ok(true);
+            return Ok(());
         }
         match call {
             Ok(deed) => {
@@ -103,7 +106,7 @@ impl Warden {
             }
             Err(errno) => listener.answer(held.id, Reply::Error(errno)),
         }
-        Ok(true)
+        Ok(())
     }
 
     /// Bartizan's process answered.

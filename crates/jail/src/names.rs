@@ -7,7 +7,8 @@
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-pub(crate) struct Names {
+/// The patterns of one box, and the trees they are held against.
+pub struct Names {
     patterns: Vec<Pattern>,
     /// Writable trees of the host.
     trees: Vec<PathBuf>,
@@ -21,7 +22,9 @@ struct Pattern {
 }
 
 impl Names {
-    pub(crate) fn new(patterns: &[String], trees: Vec<PathBuf>, shut: Vec<PathBuf>) -> Self {
+    /// `shut` are the paths inside the trees that are shut for writing or reading.
+    #[must_use]
+    pub fn new(patterns: &[String], trees: Vec<PathBuf>, shut: Vec<PathBuf>) -> Self {
         let patterns = patterns
             .iter()
             .map(|pattern| {
@@ -39,7 +42,8 @@ impl Names {
 
     /// Making `path` is asked about. With `opens_a_way` what is made has, or leads to, content of its
     /// own (a renamed directory, a symbolic link), so that it may complete a longer pattern.
-    pub(crate) fn guards(&self, path: &Path, opens_a_way: bool) -> bool {
+    #[must_use]
+    pub fn guards(&self, path: &Path, opens_a_way: bool) -> bool {
         let Some(tree) =
             self.trees.iter().filter(|tree| path.starts_with(tree)).max_by_key(|tree| tree.as_os_str().len())
         else {
@@ -52,7 +56,8 @@ impl Names {
 
     /// Moving `path` away would move something below it that was shut, and free its name. What is
     /// shut itself the kernel doesn't let go, since a mount stands on it.
-    pub(crate) fn holds_something_shut(&self, path: &Path) -> bool {
+    #[must_use]
+    pub fn holds_something_shut(&self, path: &Path) -> bool {
         self.shut.iter().any(|shut| shut != path && shut.starts_with(path))
     }
 }
@@ -111,4 +116,83 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
         }
     }
     pattern.get(at_pattern..).is_none_or(|rest| rest.iter().all(|byte| *byte == b'*'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(path: &str, opens_a_way: bool, asked: bool) {
+        let patterns = [".envrc", ".git", ".git/hooks/**", ".vscode/tasks.json", "*.plist", "a/b/c"];
+        let names =
+            Names::new(&patterns.map(str::to_owned), vec!["/w".into(), "/w/inner".into()], vec!["/w/x/y/shut".into()]);
+        assert_eq!(names.guards(Path::new(path), opens_a_way), asked, "{path}");
+    }
+
+    #[test]
+    fn asks_about_the_last_names_of_a_path() {
+        check("/w/.envrc", false, true);
+        check("/w/deep/down/.ENVRC", false, true);
+        check("/w/.envrc/below", false, false);
+        check("/w/.envrc2", false, false);
+        check("/w/.git", false, true);
+        check("/w/.git/objects/ab", false, false);
+        check("/w/.vscode/tasks.json", false, true);
+        check("/w/tasks.json", false, false);
+        check("/w/x.plist", false, true);
+        check("/w/x.plists", false, false);
+        check("/elsewhere/.envrc", false, false);
+    }
+
+    #[test]
+    fn asks_about_everything_below_a_deep_pattern() {
+        check("/w/.git/hooks", false, true);
+        check("/w/.git/hooks/pre-commit", false, true);
+        check("/w/sub/.Git/Hooks/a/b", false, true);
+        check("/w/git/hooks/a", false, false);
+    }
+
+    #[test]
+    fn asks_when_a_directory_or_link_would_complete_a_pattern() {
+        check("/w/.vscode", true, true);
+        check("/w/.vscode", false, false);
+        check("/w/a", true, true);
+        check("/w/a/b", true, true);
+        check("/w/b", true, false);
+        check("/w/b/c", true, false);
+    }
+
+    #[test]
+    fn holds_names_against_the_innermost_tree() {
+        check("/w/inner/.envrc", false, true);
+        check("/w/a/b/c", false, true);
+    }
+
+    #[test]
+    fn knows_what_stands_above_a_shut_path() {
+        let names = Names::new(&[], vec!["/w".into()], vec!["/w/x/y/shut".into()]);
+        let held: Vec<_> = ["/w/x", "/w/x/y", "/w/x/y/shut", "/w/x/z"]
+            .iter()
+            .map(|path| names.holds_something_shut(Path::new(path)))
+            .collect();
+        assert_eq!(held, [true, true, false, false]);
+    }
+
+    #[test]
+    fn stars_stand_for_any_part_of_a_name() {
+        for (pattern, name, expected) in [
+            ("*", "", true),
+            ("a*", "abc", true),
+            ("*c", "abc", true),
+            ("a*c*e", "abcde", true),
+            ("a*c*e", "abcd", false),
+            ("**", "x", true),
+            ("", "", true),
+            ("", "x", false),
+            ("*a*a*a*b", "aaaaaaaaaaaaaaaa", false),
+        ] {
+            assert_eq!(fits(pattern.as_bytes(), name.as_bytes()), expected, "{pattern} {name}");
+        }
+    }
 }
