@@ -60,10 +60,8 @@ async fn one(place: &Path, round: usize, cgroup: Demand) -> Duration {
         run_dir,
     };
     let begin = Instant::now();
-    eprintln!("T begin {}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros());
-    let running = prepare(spec).unwrap().start().await.unwrap();
+    let running = prepare(spec).unwrap().start(&bartizan_testkit::gate::admitted("test").await).await.unwrap();
     running.wait().await;
-    eprintln!("T over {}", std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_micros());
     begin.elapsed()
 }
 

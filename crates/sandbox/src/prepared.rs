@@ -5,7 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use bartizan_gate::Armed;
 use bartizan_jail::{FromInit, FromJanitor, Layer, LayerState, LayerStatus, ToInit, channel};
+use bartizan_model::ActionKind;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
@@ -170,12 +172,16 @@ impl PreparedBox {
         self.first.as_raw_nonzero().get()
     }
 
-    /// Lets the command start. The network must be in place.
+    /// Lets the command start: what the gate admitted, as `armed` proves. The network must be in place.
     ///
     /// # Errors
     /// A layer that cannot be had. That the command itself could not be started is told by
     /// [`RunningBox::wait`].
-    pub async fn start(mut self) -> Result<RunningBox, StartError> {
+    pub async fn start(mut self, armed: &Armed) -> Result<RunningBox, StartError> {
+        if armed.action().deed.kind() != ActionKind::ExecRun {
+            let value = armed.action().deed.kind().as_str().to_owned();
+            return Err(StartError::Specification { reason: "what was admitted starts no program:", value });
+        }
         self.layers()?;
         let layers = self.layers.take().unwrap_or_default();
         channel::send(&self.init, &ToInit::Proceed, &[]).map_err(|_| StartError::Ended)?;

@@ -17,6 +17,7 @@ pub mod archive;
 pub mod dns;
 pub mod env;
 pub mod escapes;
+pub mod gate;
 pub mod home;
 pub mod http;
 pub mod probe;

@@ -14,6 +14,7 @@ pub use environment::CommandError;
 pub use events::EventStream;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -21,13 +22,14 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use bartizan_api::control::{BoxStatus, LayerState};
-use bartizan_gate::{Armed, Decision, Observer};
+use bartizan_gate::{AppendError, Armed, Decision, Observer};
 use bartizan_ledger::{Index, close_unknown};
 use bartizan_model::{Action, Deed, Effect, Outcome, OutcomeStatus, RunId};
-use bartizan_net::{NetConfig, Network};
+use bartizan_net::{NetConfig, NetSummary, Network};
 use bartizan_policy::Layers;
-use bartizan_sandbox::{ExitReport, ExitStatus, RunningBox, StopReason};
+use bartizan_sandbox::{ExitReport, ExitStatus, PreparedBox, RunningBox, StartError, StopReason, Stopper};
 use jiff::Timestamp;
+use tokio::task::JoinHandle;
 
 use crate::account::Account;
 use crate::home::Home;
@@ -48,7 +50,7 @@ pub struct Wanted {
     /// Where events go.
     pub events: Option<Arc<EventStream>>,
     /// The command, not empty.
-    pub command: Vec<std::ffi::OsString>,
+    pub command: Vec<OsString>,
     /// Say nothing at the end.
     pub quiet: bool,
 }
@@ -152,26 +154,34 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let run = RunId::generate();
     let directory = RunDirectory::make(home, &run)?;
     let mut mark = OpenMark::make(home, &run)?;
+    let name = wanted.name.clone().unwrap_or_else(|| default_name(&wanted.command));
+    let subject = Subject::new(&name, &policies, &run);
+    let layers = policies.set.layers();
+    let environment = environment::environment(&layers.env, &policies.user_home, &run, std::env::vars_os());
+    let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
+    let text = |text: &OsString| text.to_string_lossy().into_owned();
+    let action = subject.action(
+        Deed::ExecRun {
+            program: program.to_string_lossy().into_owned(),
+            args: wanted.command.iter().map(text).collect(),
+            cwd: Some(policies.workspace.to_string_lossy().into_owned()),
+        },
+        None,
+    );
+    let prepare = || Preparing::begin(&policies, &layers, &run, &directory.0, environment, &wanted.command);
+    // An empty box is no deed: it is built beside the opening of the ledger unless a person is to be asked first.
+    // Only `start` needs the gate's leave, and shows it.
+    let (early, late) = match policies.set.decide(&action.deed).effect() {
+        Effect::Allow => (Some(prepare()), None),
+        Effect::Ask | Effect::Deny => (None, Some(prepare)),
+    };
+
     let tally = Arc::new(Tally::default());
     let mut observers: Vec<Arc<dyn Observer>> = vec![tally.clone()];
     observers.extend(wanted.events.clone().map(|events| events as Arc<dyn Observer>));
     let wired = wire(home, &trust, policies.set.clone(), observers)?;
     let recovery = recover(home, &wired)?;
-
-    let name = wanted.name.clone().unwrap_or_else(|| default_name(&wanted.command));
-    let subject = Subject::new(&name, &policies, &run);
-    let gate = wired.gate.clone();
-    let layers = policies.set.layers();
-    let environment = environment::environment(&layers.env, &policies.user_home, &run, std::env::vars_os());
-    let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
     let redactor = bartizan_scan::Redactor::standard();
-    let text = |text: &std::ffi::OsString| text.to_string_lossy().into_owned();
-    let deed = Deed::ExecRun {
-        program: program.to_string_lossy().into_owned(),
-        args: wanted.command.iter().map(text).collect(),
-        cwd: Some(policies.workspace.to_string_lossy().into_owned()),
-    };
-    let action = subject.action(deed, None);
     let inside = Inside {
         home,
         style,
@@ -184,14 +194,25 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         choice: wanted.choice.clone(),
         command: wanted.command.iter().map(|part| redactor.redact(&part.to_string_lossy()).into_owned()).collect(),
     };
-    let armed = inside.admit(action).await?;
+    let armed = match inside.admit(action).await {
+        Ok(armed) => armed,
+        Err(error) => {
+            if let Some(Ok(preparing)) = early {
+                // Taken down before its directory is.
+                drop(preparing.made.await);
+            }
+            return Err(error);
+        }
+    };
     mark.holds = true;
-    let result = inside.carry_out(&armed, &layers, environment, &wanted).await;
+    let preparing = early.or_else(|| late.map(|prepare| prepare())).context("the box was not prepared")?;
+    let (result, traffic) = inside.carry_out(&armed, &layers, preparing).await;
     let outcome = match &result {
         Ok(report) => outcome(report),
         Err(error) => Outcome::new(OutcomeStatus::Failed).with_detail(format!("{error:#}")),
     };
-    let closed = gate.close(armed, outcome).await;
+    // Together, so that they share one write to the disk.
+    let (closed, ()) = tokio::join!(wired.gate.close(armed, outcome), inside.note_traffic(traffic));
     if let Some(recovery) = recovery {
         let _ = tokio::task::spawn_blocking(move || recovery.join()).await;
     }
@@ -227,10 +248,33 @@ fn recover(home: &Home, wired: &Wired) -> anyhow::Result<Option<std::thread::Joi
     Ok(Some(std::thread::Builder::new().name("recovery".into()).spawn(recover)?))
 }
 
-fn default_name(command: &[std::ffi::OsString]) -> String {
+fn default_name(command: &[OsString]) -> String {
     let program =
         command.first().map(|program| Path::new(program).file_name().unwrap_or(program).to_string_lossy().into_owned());
     program.unwrap_or_else(|| "agent".into())
+}
+
+/// A box on its way: what it is to be is settled, and it is being built beside other work.
+struct Preparing {
+    streams: Streams,
+    made: JoinHandle<Result<PreparedBox, StartError>>,
+}
+
+impl Preparing {
+    fn begin(
+        policies: &Policies,
+        layers: &Layers,
+        run: &RunId,
+        directory: &Path,
+        environment: Vec<(OsString, OsString)>,
+        command: &[OsString],
+    ) -> anyhow::Result<Self> {
+        let view = view::look(&policies.set, &layers.files)?;
+        let mut streams = Streams::open(layers.limits.output_bytes)?;
+        let place = specification::Place { run, policies, directory };
+        let spec = specification::specification(&place, layers, view, environment, command, streams.stdio()?);
+        Ok(Self { streams, made: tokio::task::spawn_blocking(move || bartizan_sandbox::prepare(spec)) })
+    }
 }
 
 /// Everything a box needs while it lives.
@@ -276,18 +320,38 @@ impl Inside<'_> {
         Ok(armed?)
     }
 
-    /// Makes the box, gives it its network and terminal, and stays with it to its end.
+    /// Gives the box its network and terminal, starts the command, and stays with it to its end.
     async fn carry_out(
         &self,
         armed: &Armed,
         layers: &Layers,
-        environment: Vec<(std::ffi::OsString, std::ffi::OsString)>,
-        wanted: &Wanted,
-    ) -> anyhow::Result<ExitReport> {
-        let view = view::look(&self.policies.set, &layers.files)?;
-        let mut streams = Streams::open(layers.limits.output_bytes)?;
-        let spec = specification::specification(self, layers, view, environment, &wanted.command, streams.stdio()?);
-        let mut prepared = bartizan_sandbox::prepare(spec)?;
+        preparing: anyhow::Result<Preparing>,
+    ) -> (anyhow::Result<ExitReport>, NetSummary) {
+        let (network, result) = match self.start(armed, layers, preparing).await {
+            Err(error) => return (Err(error), NetSummary::default()),
+            Ok((network, Err(error))) => (network, Err(error)),
+            Ok((network, Ok((running, mut streams)))) => {
+                let result = self.stay(running, &mut streams, &network).await;
+                (network, result)
+            }
+        };
+        // The tasks that shared it have ended.
+        let traffic = match Arc::into_inner(network) {
+            Some(network) => network.shutdown().await,
+            None => NetSummary::default(),
+        };
+        (result, traffic)
+    }
+
+    #[expect(clippy::type_complexity, reason = "a network that is up must be shut down whatever comes of the start")]
+    async fn start(
+        &self,
+        armed: &Armed,
+        layers: &Layers,
+        preparing: anyhow::Result<Preparing>,
+    ) -> anyhow::Result<(Arc<Network>, anyhow::Result<(RunningBox, Streams)>)> {
+        let Preparing { mut streams, made } = preparing?;
+        let mut prepared = made.await??;
         let first = prepared.first_process();
         let net = NetConfig {
             principal: self.subject.principal.clone(),
@@ -301,24 +365,10 @@ impl Inside<'_> {
         let network = Network::serve(self.wired.gate.clone(), specification::sockets(prepared.net())?, net)?;
         let started = async {
             streams.attach(prepared.terminal()?, self.style)?;
-            let running = prepared.start().await?;
-            self.note_layers(&running).await?;
-            anyhow::Ok(running)
+            Ok((prepared.start(armed).await?, streams))
         };
-        let running = match started.await {
-            Ok(running) => running,
-            Err(error) => {
-                network.shutdown().await;
-                return Err(error);
-            }
-        };
-        let network = Arc::new(network);
-        let report = self.stay(running, &mut streams, &network).await;
-        // The tasks that shared it have ended.
-        if let Some(network) = Arc::into_inner(network) {
-            self.note_traffic(network.shutdown().await).await;
-        }
-        report
+        let started = started.await;
+        Ok((Arc::new(network), started))
     }
 
     async fn stay(
@@ -328,6 +378,7 @@ impl Inside<'_> {
         network: &Arc<Network>,
     ) -> anyhow::Result<ExitReport> {
         let stopper = running.stopper();
+        let noted = tokio::spawn(self.note_layers(&running, stopper.clone()));
         let requests = std::mem::replace(running.requests(), tokio::sync::mpsc::channel(1).1);
         let warden =
             tokio::spawn(warden::serve(self.wired.gate.clone(), self.subject.clone(), requests, running.answers()));
@@ -358,11 +409,13 @@ impl Inside<'_> {
         };
         let overflow = streams.overflow(stopper);
         let report = running.wait().await;
+        let noted = noted.await.context("the layers could not be noted")?;
         for task in [control, reload, prompts, signals, overflow, warden] {
             task.abort();
             let _ = task.await;
         }
         streams.finish().await;
+        noted?;
         Ok(report)
     }
 
@@ -404,16 +457,27 @@ impl Inside<'_> {
         })
     }
 
-    /// The layers in force stand in the ledger before the program runs for long: a weaker one can't be denied later.
-    async fn note_layers(&self, running: &RunningBox) -> anyhow::Result<()> {
+    /// The layers in force stand in the ledger, so that a weaker one can't be denied later; a box whose layers
+    /// can't be noted ends.
+    fn note_layers(
+        &self,
+        running: &RunningBox,
+        stopper: Stopper,
+    ) -> impl Future<Output = Result<(), AppendError>> + Send + 'static {
         let describe =
             |status: &bartizan_sandbox::LayerStatus| format!("{} {:?} {}", status.layer, status.state, status.detail);
         let message = running.layers().iter().map(describe).collect::<Vec<_>>().join("; ");
-        self.wired.gate.note(Some(self.subject.run.clone()), "box.layers", &message, BTreeMap::new()).await?;
-        Ok(())
+        let (gate, run) = (self.wired.gate.clone(), self.subject.run.clone());
+        async move {
+            let noted = gate.note(Some(run), "box.layers", &message, BTreeMap::new()).await;
+            if noted.is_err() {
+                stopper.stop(StopReason::Asked);
+            }
+            noted.map(drop)
+        }
     }
 
-    async fn note_traffic(&self, traffic: bartizan_net::NetSummary) {
+    async fn note_traffic(&self, traffic: NetSummary) {
         let mut figures = traffic.figures;
         figures.extend(
             traffic

@@ -1,27 +1,40 @@
 //! From what policy says to what the box and the network are told.
 
 use std::ffi::OsString;
+use std::path::Path;
 
+use bartizan_model::RunId;
 use bartizan_net::{NamespaceSockets, NetLimits};
 use bartizan_policy::language::{CgroupLevel, RootLevel};
 use bartizan_policy::{Layers, LimitsLayer};
 use bartizan_sandbox::{BoxSpec, Demand, Limits, NetSockets, RootMapping, Stdio};
 
+use crate::policies::Policies;
+use crate::run::box_name;
 use crate::run::view::View;
-use crate::run::{Inside, box_name};
+
+/// Which run a box is for, and where it works.
+pub struct Place<'a> {
+    /// The run.
+    pub run: &'a RunId,
+    /// The policy and the directories it is over.
+    pub policies: &'a Policies,
+    /// The run's own directory.
+    pub directory: &'a Path,
+}
 
 /// The box as the policy wants it.
 pub fn specification(
-    inside: &Inside<'_>,
+    place: &Place<'_>,
     layers: &Layers,
     view: View,
     environment: Vec<(OsString, OsString)>,
     command: &[OsString],
     stdio: Stdio,
 ) -> BoxSpec {
-    let policies = inside.policies;
+    let policies = place.policies;
     BoxSpec {
-        run: box_name(&inside.subject.run),
+        run: box_name(place.run),
         argv: command.to_vec(),
         cwd: policies.workspace.clone(),
         env: environment,
@@ -44,7 +57,7 @@ pub fn specification(
             RootLevel::Keep => RootMapping::Keep,
         },
         stdio,
-        run_dir: inside.directory.to_owned(),
+        run_dir: place.directory.to_owned(),
     }
 }
 

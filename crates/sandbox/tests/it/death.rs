@@ -23,7 +23,11 @@ fn host() {
         let mut spec = place.spec(&["/bin/sh", "-c", "sleep 1000 & sleep 1000 & setsid sleep 1000 & sleep 1000"]);
         spec.gate_exec = false;
         let run_dir = spec.run_dir.clone();
-        let running = bartizan_sandbox::prepare(spec).unwrap().start().await.unwrap();
+        let running = bartizan_sandbox::prepare(spec)
+            .unwrap()
+            .start(&bartizan_testkit::gate::admitted("test").await)
+            .await
+            .unwrap();
         while running.processes().len() < 5 {
             tokio::task::yield_now().await;
         }

@@ -144,7 +144,7 @@ pub(crate) async fn run_to_end(spec: BoxSpec) -> Said {
 pub(crate) async fn run_with(mut spec: BoxSpec, with: impl FnOnce(&mut RunningBox)) -> Said {
     let (out, err) = capture(&mut spec);
     let prepared: PreparedBox = prepare(spec).unwrap();
-    let mut running = prepared.start().await.unwrap();
+    let mut running = prepared.start(&bartizan_testkit::gate::admitted("test").await).await.unwrap();
     with(&mut running);
     let report = running.wait().await;
     Said { report, out: out.await.unwrap(), err: err.await.unwrap() }

@@ -50,7 +50,11 @@ fn leaves_nothing_behind() {
     both("start::leaves_nothing_behind", |place| async move {
         let mut spec = place.spec(&["/bin/sh", "-c", "sleep 1000 & sleep 1000 & echo started"]);
         let (out, _err) = crate::harness::capture(&mut spec);
-        let running = bartizan_sandbox::prepare(spec).unwrap().start().await.unwrap();
+        let running = bartizan_sandbox::prepare(spec)
+            .unwrap()
+            .start(&bartizan_testkit::gate::admitted("test").await)
+            .await
+            .unwrap();
         let groups = running.cgroups().to_vec();
         assert!(groups.iter().all(exists));
         running.wait().await;

@@ -105,7 +105,7 @@ fn a_terminal_of_the_box_s_own() {
         spec.stdio = Stdio::Terminal { rows: 33, columns: 44 };
         let mut prepared = prepare(spec).unwrap();
         let terminal = prepared.terminal().unwrap().unwrap();
-        let running = prepared.start().await.unwrap();
+        let running = prepared.start(&bartizan_testkit::gate::admitted("test").await).await.unwrap();
         let mut terminal = std::fs::File::from(terminal);
         let ended = tokio::task::spawn_blocking(move || {
             let mut seen = Vec::new();
