@@ -355,8 +355,13 @@ impl Fold {
     fn resolve(&mut self, doubt: Doubt, entry: &Parsed) -> bool {
         match doubt {
             Doubt::Root { .. } => {
+                // What should stand last: what the next was chained to, or the next itself when one was slipped in before it.
+                let next = match entry.seq.cmp(&self.end.size()) {
+                    std::cmp::Ordering::Equal => Some(entry.prev),
+                    _ => Some(entry.hash),
+                };
                 self.doubt = Some(doubt);
-                self.settle(Some(entry.prev));
+                self.settle(next);
                 false
             }
             Doubt::Link { seq, mut tree, blamed, blamed_next } => {
@@ -398,13 +403,13 @@ impl Fold {
     }
 
     /// Decides a doubt with what is known when nothing more can be read: what the last entry's hash should be.
-    fn settle(&mut self, next_prev: Option<Hash>) {
+    fn settle(&mut self, told_last: Option<Hash>) {
         let size = self.end.size();
         let attested_by_head = |size| self.head_last.filter(|(known, _)| *known == size).map(|(_, last)| last);
         match self.doubt.take() {
             None => {}
             Some(Doubt::Root { mut before, root, source }) => {
-                let last = next_prev.or_else(|| attested_by_head(size));
+                let last = told_last.or_else(|| attested_by_head(size));
                 before.push(merkle::leaf_hash(&last.unwrap_or_default()));
                 if last.is_some() && before.root() == root {
                     let place = self.here();

@@ -226,6 +226,30 @@ proptest! {
     }
 }
 
+/// Checkpoints stand after every 256th entry here: there the tree breaks before the chain does.
+#[test]
+fn changes_beside_a_checkpoint_are_named() {
+    for at in [254, 255, 256, 257, 511, 512] {
+        let home = copy();
+        change(&home, |lines| {
+            let line = lines[at].replacen("entry ", "extra ", 1);
+            lines.insert(at, line);
+            rechain(&mut lines[..=at], at, &origin(&home.public()));
+        });
+        let named = first_bad(&home.verify_alone());
+        assert!(named == at as u64 || named == at as u64 + 1, "inserted {at}: {named}");
+        let home = copy();
+        change(&home, |lines| lines[at] = lines[at].replacen("entry ", "entri ", 1));
+        assert_eq!(first_bad(&home.verify_alone()), at as u64, "edited");
+        let home = copy();
+        change(&home, |lines| drop(lines.remove(at)));
+        assert_eq!(first_bad(&home.verify_alone()), at as u64, "deleted");
+        let home = copy();
+        change(&home, |lines| lines.swap(at, at + 1));
+        assert_eq!(first_bad(&home.verify_alone()), at as u64, "swapped");
+    }
+}
+
 #[test]
 fn a_forged_checkpoint_is_a_problem() {
     let home = copy();
