@@ -1,7 +1,7 @@
 //! What the tests of every crate share: a scratch home that runs the real binary as root or as an ordinary
 //! user, servers that keep a journal of what reached them, package registries, a pseudo-terminal, and the
 //! escape suite with its probe. Development only: no crate may depend on it outside its tests, it knows
-//! nothing of the house's own types (it judges from outside), and it panics where a test would.
+//! nothing above the gate (that it judges from outside), and it panics where a test would.
 //! Start reading at `home.rs`; `escapes.rs` is the list of attacks.
 #![allow(
     clippy::unwrap_used,
