@@ -35,7 +35,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use context::NetConfig;
 pub use limits::NetLimits;
-pub use namespace::{NamespaceError, NamespaceSockets};
+pub use namespace::{Ipv6Sockets, NamespaceError, NamespaceSockets};
 pub use netlink::NetlinkError;
 pub use network::{NetSummary, Network, ServeError};
 pub use process::ProcessCandidates;

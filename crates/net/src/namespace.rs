@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::OwnedFd;
 
 use crate::netlink::{ACK, Batch, CREATE, EXCLUSIVE, NetlinkError, REQUEST};
-use crate::nftables::{self, Ports};
+use crate::nftables::{self, FamilyPorts, Ports};
 
 /// The sockets that were created inside the box's network namespace. Listeners are bound and listening;
 /// netlink sockets were opened by a process that had `CAP_NET_ADMIN` over the namespace.
@@ -16,24 +16,31 @@ use crate::nftables::{self, Ports};
 pub struct NamespaceSockets {
     /// TCP listener for redirected IPv4 connections, bound to `0.0.0.0`.
     pub transparent4: OwnedFd,
-    /// TCP listener for redirected IPv6 connections, bound to `::`, IPv6 only.
-    pub transparent6: OwnedFd,
     /// TCP listener of the explicit proxy, IPv4.
     pub proxy: OwnedFd,
     /// DNS over UDP, IPv4.
     pub dns_udp4: OwnedFd,
-    /// DNS over UDP, IPv6.
-    pub dns_udp6: OwnedFd,
     /// DNS over TCP, IPv4, listening.
     pub dns_tcp4: OwnedFd,
-    /// DNS over TCP, IPv6, listening.
-    pub dns_tcp6: OwnedFd,
+    /// Those for IPv6; absent where the kernel has no IPv6, and then nothing can be sent over it either.
+    pub ipv6: Option<Ipv6Sockets>,
     /// A `NETLINK_ROUTE` socket.
     pub route: OwnedFd,
     /// A `NETLINK_NETFILTER` socket.
     pub netfilter: OwnedFd,
     /// A `NETLINK_SOCK_DIAG` socket.
     pub sock_diag: OwnedFd,
+}
+
+/// The listeners for IPv6, bound to `::`, IPv6 only.
+#[derive(Debug)]
+pub struct Ipv6Sockets {
+    /// TCP listener for redirected connections.
+    pub transparent: OwnedFd,
+    /// DNS over UDP.
+    pub dns_udp: OwnedFd,
+    /// DNS over TCP, listening.
+    pub dns_tcp: OwnedFd,
 }
 
 /// Why the namespace could not be closed off. The box must not start.
@@ -95,27 +102,35 @@ type Step = (&'static str, fn(&mut Batch));
 /// # Errors
 /// The layer that could not be had.
 pub fn configure(sockets: &NamespaceSockets) -> Result<(), NamespaceError> {
-    let ports = Ports {
-        transparent4: port("transparent4", &sockets.transparent4)?,
-        transparent6: port("transparent6", &sockets.transparent6)?,
-        dns_udp4: port("dns_udp4", &sockets.dns_udp4)?,
-        dns_udp6: port("dns_udp6", &sockets.dns_udp6)?,
-        dns_tcp4: port("dns_tcp4", &sockets.dns_tcp4)?,
-        dns_tcp6: port("dns_tcp6", &sockets.dns_tcp6)?,
+    let ipv4 = FamilyPorts {
+        transparent: port("transparent4", &sockets.transparent4)?,
+        dns_udp: port("dns_udp4", &sockets.dns_udp4)?,
+        dns_tcp: port("dns_tcp4", &sockets.dns_tcp4)?,
     };
+    let ipv6 = match &sockets.ipv6 {
+        Some(sockets) => Some(FamilyPorts {
+            transparent: port("transparent6", &sockets.transparent)?,
+            dns_udp: port("dns_udp6", &sockets.dns_udp)?,
+            dns_tcp: port("dns_tcp6", &sockets.dns_tcp)?,
+        }),
+        None => None,
+    };
+    let ports = Ports { ipv4, ipv6 };
     // Rules before routes: there is no moment in which an address can be reached unguarded.
     nftables::load(&sockets.netfilter, ports).map_err(NamespaceError::Nftables)?;
-    let steps: [Step; 4] = [
+    let mut steps: Vec<Step> = vec![
         ("bringing loopback up", link_up),
         ("giving loopback an address", own_address),
         ("making every IPv4 address local", |batch| {
             // Without the preferred source, answers of the DNS socket would come from the client's own address.
             local_route(batch, AF_INET, SCOPE_HOST, Some(&Ipv4Addr::LOCALHOST.octets()));
         }),
-        ("making every IPv6 address local", |batch| {
-            local_route(batch, AF_INET6, 0, Some(&Ipv6Addr::LOCALHOST.octets()));
-        }),
     ];
+    if sockets.ipv6.is_some() {
+        steps.push(("making every IPv6 address local", |batch| {
+            local_route(batch, AF_INET6, 0, Some(&Ipv6Addr::LOCALHOST.octets()));
+        }));
+    }
     for (step, fill) in steps {
         let mut batch = Batch::default();
         fill(&mut batch);

@@ -71,13 +71,16 @@ impl Network {
         let attribution = Attribution::new(sockets.sock_diag, Arc::clone(&config.candidates));
         let context = Arc::new(Context::new(gate, attribution, config));
         let dns = Arc::new(Dns::new(Arc::clone(&context)));
-        let sockets = Sockets {
-            transparent: [listener(sockets.transparent4)?, listener(sockets.transparent6)?],
-            proxy: listener(sockets.proxy)?,
-            dns_udp: [socket(sockets.dns_udp4)?, socket(sockets.dns_udp6)?],
-            dns_tcp: [listener(sockets.dns_tcp4)?, listener(sockets.dns_tcp6)?],
-            netfilter: sockets.netfilter,
-        };
+        let mut transparent = vec![listener(sockets.transparent4)?];
+        let mut dns_udp = vec![socket(sockets.dns_udp4)?];
+        let mut dns_tcp = vec![listener(sockets.dns_tcp4)?];
+        if let Some(ipv6) = sockets.ipv6 {
+            transparent.push(listener(ipv6.transparent)?);
+            dns_udp.push(socket(ipv6.dns_udp)?);
+            dns_tcp.push(listener(ipv6.dns_tcp)?);
+        }
+        let sockets =
+            Sockets { transparent, proxy: listener(sockets.proxy)?, dns_udp, dns_tcp, netfilter: sockets.netfilter };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
         let (ready, started) = std::sync::mpsc::channel();
         let (finished, summary) = oneshot::channel();
@@ -125,10 +128,10 @@ impl Drop for Network {
 
 /// The sockets of the box, ready for whoever carries the traffic.
 struct Sockets {
-    transparent: [std::net::TcpListener; 2],
+    transparent: Vec<std::net::TcpListener>,
     proxy: std::net::TcpListener,
-    dns_udp: [std::net::UdpSocket; 2],
-    dns_tcp: [std::net::TcpListener; 2],
+    dns_udp: Vec<std::net::UdpSocket>,
+    dns_tcp: Vec<std::net::TcpListener>,
     netfilter: OwnedFd,
 }
 

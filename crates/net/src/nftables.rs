@@ -18,12 +18,25 @@ const COUNTERS: [&str; 6] = ["udp", "icmp", "icmpv6", "listener", "tcp", "other"
 /// The ports the rules send connections to.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ports {
-    pub(crate) transparent4: u16,
-    pub(crate) transparent6: u16,
-    pub(crate) dns_udp4: u16,
-    pub(crate) dns_udp6: u16,
-    pub(crate) dns_tcp4: u16,
-    pub(crate) dns_tcp6: u16,
+    pub(crate) ipv4: FamilyPorts,
+    /// Absent where the kernel has no IPv6.
+    pub(crate) ipv6: Option<FamilyPorts>,
+}
+
+/// Those of one address family.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct FamilyPorts {
+    pub(crate) transparent: u16,
+    pub(crate) dns_udp: u16,
+    pub(crate) dns_tcp: u16,
+}
+
+impl Ports {
+    fn families(self) -> impl Iterator<Item = (Family, FamilyPorts)> {
+        [(Family::V4, Some(self.ipv4)), (Family::V6, self.ipv6)]
+            .into_iter()
+            .filter_map(|(family, ports)| ports.map(|ports| (family, ports)))
+    }
 }
 
 #[derive(Clone, Copy)]
@@ -59,10 +72,7 @@ const DNS_PORT: u16 = 53;
 fn redirect_rules(ports: Ports) -> Vec<(Vec<Match>, Act)> {
     use Match::{DestinationPort, Family as Of, OwnLoopback, Protocol};
     let mut rules = Vec::new();
-    for (family, transparent, dns_udp, dns_tcp) in [
-        (Family::V4, ports.transparent4, ports.dns_udp4, ports.dns_tcp4),
-        (Family::V6, ports.transparent6, ports.dns_udp6, ports.dns_tcp6),
-    ] {
+    for (family, FamilyPorts { transparent, dns_udp, dns_tcp }) in ports.families() {
         // DNS first: a resolver address on loopback (127.0.0.53) is ours too.
         rules.push((vec![Of(family), Protocol(UDP), DestinationPort(DNS_PORT)], Act::Redirect(dns_udp)));
         rules.push((vec![Of(family), Protocol(TCP), DestinationPort(DNS_PORT)], Act::Redirect(dns_tcp)));
@@ -76,16 +86,11 @@ fn guard_rules(ports: Ports) -> Vec<(Vec<Match>, Act)> {
     use Match::{DestinationPort, Family as Of, KnownFlow, OwnLoopback, Protocol, WasRedirected};
     let mut rules = vec![(vec![WasRedirected], Act::Accept), (vec![KnownFlow], Act::Accept)];
     // A listener reached without the redirect would see a connection whose destination is itself.
-    for (family, protocol, port) in [
-        (Family::V4, TCP, ports.transparent4),
-        (Family::V4, TCP, ports.dns_tcp4),
-        (Family::V4, UDP, ports.dns_udp4),
-        (Family::V6, TCP, ports.transparent6),
-        (Family::V6, TCP, ports.dns_tcp6),
-        (Family::V6, UDP, ports.dns_udp6),
-    ] {
-        let matches = vec![Of(family), Protocol(protocol), DestinationPort(port)];
-        rules.push((matches, Act::CountAndDrop("listener")));
+    for (family, ports) in ports.families() {
+        for (protocol, port) in [(TCP, ports.transparent), (TCP, ports.dns_tcp), (UDP, ports.dns_udp)] {
+            let matches = vec![Of(family), Protocol(protocol), DestinationPort(port)];
+            rules.push((matches, Act::CountAndDrop("listener")));
+        }
     }
     for family in [Family::V4, Family::V6] {
         for protocol in [TCP, UDP] {

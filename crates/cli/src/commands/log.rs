@@ -272,7 +272,7 @@ fn export(home: &Home, file: &Path) -> anyhow::Result<()> {
     let shown = file.display();
     writeln!(
         io::stderr(),
-        "wrote {shown}, {shown}.checkpoint and {shown}.pub.pem\nanywhere: bartizan log verify {shown} --key {shown}.pub.pem"
+        "wrote {shown}, {shown}.checkpoint and {shown}.pub\nanywhere: bartizan log verify {shown} --key {shown}.pub"
     )?;
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use bartizan_model::RunId;
-use bartizan_net::{NamespaceSockets, NetLimits};
+use bartizan_net::{Ipv6Sockets, NamespaceSockets, NetLimits};
 use bartizan_policy::language::{CgroupLevel, RootLevel};
 use bartizan_policy::{Layers, LimitsLayer};
 use bartizan_sandbox::{BoxSpec, Demand, Limits, NetSockets, RootMapping, Stdio};
@@ -92,14 +92,16 @@ pub fn sockets(sockets: NetSockets) -> anyhow::Result<NamespaceSockets> {
     let need = |socket: Option<std::os::fd::OwnedFd>, name: &str| {
         socket.ok_or_else(|| anyhow::anyhow!("the box handed out no `{name}` socket; run `bartizan doctor`"))
     };
+    let ipv6 = match (sockets.capture_v6, sockets.dns_udp_v6, sockets.dns_tcp_v6) {
+        (Some(transparent), Some(dns_udp), Some(dns_tcp)) => Some(Ipv6Sockets { transparent, dns_udp, dns_tcp }),
+        _ => None,
+    };
     Ok(NamespaceSockets {
         transparent4: need(sockets.capture_v4, "transparent")?,
-        transparent6: need(sockets.capture_v6, "transparent IPv6")?,
         proxy: need(sockets.proxy, "proxy")?,
         dns_udp4: need(sockets.dns_udp_v4, "DNS")?,
-        dns_udp6: need(sockets.dns_udp_v6, "DNS IPv6")?,
         dns_tcp4: need(sockets.dns_tcp_v4, "DNS over TCP")?,
-        dns_tcp6: need(sockets.dns_tcp_v6, "DNS over TCP IPv6")?,
+        ipv6,
         route: need(sockets.route, "route")?,
         netfilter: need(sockets.netfilter, "netfilter")?,
         sock_diag: need(sockets.socket_diagnostics, "socket diagnostics")?,

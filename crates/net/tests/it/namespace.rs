@@ -19,7 +19,7 @@ fn every_tcp_connection_is_redirected_with_its_destination() {
     configure(&sockets).unwrap();
     inside.drop_capabilities();
     let listener4 = TcpListener::from(sockets.transparent4);
-    let listener6 = TcpListener::from(sockets.transparent6);
+    let listener6 = TcpListener::from(sockets.ipv6.unwrap().transparent);
 
     let mut client = inside.connect(address("203.0.113.9:443")).unwrap();
     let (mut server, _) = listener4.accept().unwrap();
@@ -42,7 +42,7 @@ fn dns_to_any_resolver_is_redirected_and_answered() {
     let sockets = inside.namespace_sockets();
     configure(&sockets).unwrap();
     let dns4 = UdpSocket::from(sockets.dns_udp4);
-    let dns6 = UdpSocket::from(sockets.dns_udp6);
+    let dns6 = UdpSocket::from(sockets.ipv6.unwrap().dns_udp);
     for (ours, resolver, domain) in [
         (&dns4, "8.8.8.8:53", libc::AF_INET),
         (&dns4, "127.0.0.53:53", libc::AF_INET),
@@ -150,4 +150,16 @@ fn a_socket_without_capabilities_is_refused() {
     sockets.netfilter = inside.socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_NETFILTER).unwrap();
     let error = configure(&sockets).unwrap_err().to_string();
     assert!(error.starts_with("network layer `nftables`"), "{error}");
+}
+
+#[test]
+fn without_ipv6_nothing_of_it_is_let_out() {
+    let inside = TestBox::start();
+    let mut sockets = inside.namespace_sockets();
+    sockets.ipv6 = None;
+    configure(&sockets).unwrap();
+    inside.drop_capabilities();
+    assert!(inside.connect(address("[2001:db8::9]:443")).is_err());
+    let _client = inside.connect(address("203.0.113.9:443")).unwrap();
+    TcpListener::from(sockets.transparent4).accept().unwrap();
 }

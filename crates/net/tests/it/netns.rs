@@ -8,7 +8,7 @@ use std::mem::MaybeUninit;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
-use bartizan_net::namespace::NamespaceSockets;
+use bartizan_net::namespace::{Ipv6Sockets, NamespaceSockets};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage,
     SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -77,12 +77,14 @@ impl TestBox {
         let any6: SocketAddr = (Ipv6Addr::UNSPECIFIED, 0).into();
         NamespaceSockets {
             transparent4: self.bound(any4, libc::SOCK_STREAM),
-            transparent6: self.bound(any6, libc::SOCK_STREAM),
             proxy: self.bound((Ipv4Addr::UNSPECIFIED, 3128).into(), libc::SOCK_STREAM),
             dns_udp4: self.bound(any4, libc::SOCK_DGRAM),
-            dns_udp6: self.bound(any6, libc::SOCK_DGRAM),
             dns_tcp4: self.bound(any4, libc::SOCK_STREAM),
-            dns_tcp6: self.bound(any6, libc::SOCK_STREAM),
+            ipv6: Some(Ipv6Sockets {
+                transparent: self.bound(any6, libc::SOCK_STREAM),
+                dns_udp: self.bound(any6, libc::SOCK_DGRAM),
+                dns_tcp: self.bound(any6, libc::SOCK_STREAM),
+            }),
             route: self.netlink(libc::NETLINK_ROUTE),
             netfilter: self.netlink(libc::NETLINK_NETFILTER),
             sock_diag: self.netlink(libc::NETLINK_SOCK_DIAG),
