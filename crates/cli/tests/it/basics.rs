@@ -68,12 +68,9 @@ fn pipes_carry_every_byte() {
     World::each(|world| {
         // A third of it no UTF-8, with NUL and every line ending.
         let bytes: Vec<u8> = (0..10 * 1024 * 1024_u32).map(|at| (at.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
-        let path = world.home.write("input", &bytes);
+        world.home.write("input", &bytes);
         let output = world.home.workspace().join("output");
-        let run = world.run(["cat"]).with(|command| {
-            command.stdin(std::fs::File::open(&path).unwrap());
-        });
-        drop(run);
+        world.policy("");
         let copied = world
             .home
             .run("/bin/sh")
