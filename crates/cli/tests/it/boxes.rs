@@ -38,7 +38,8 @@ fn a_running_box_is_listed_shown_and_stopped() {
         assert!(by_run.stdout.contains("worker") && by_run.stdout.contains(" denied"), "{by_run}");
 
         let inside = descendants(running.id());
-        assert!(inside.iter().any(|process| process.name == "sleep"), "{inside:?}");
+        let sleeper = inside.iter().find(|process| process.name == "sleep").expect("a sleeper");
+        assert!(shown["processes"].as_array().unwrap().contains(&sleeper.pid.into()), "{sleeper:?}: {shown:#}");
         world.bartizan(["box", "stop", run]).success();
         let ended = running.wait();
         assert!(!ended.status.success() && ended.stderr.contains("it was told to stop"), "{ended}");

@@ -161,6 +161,31 @@ fn allowed_hosts_are_reached_directly_and_through_the_proxy() {
 }
 
 #[test]
+fn every_attempt_names_the_process_that_made_it() {
+    Web::each(|web| {
+        web.allow("");
+        web.world.home.install(probe(), "probe");
+        let (allowed, denied) = (web.plain.url("allowed.test", "/a.txt"), web.plain.url("denied.test", "/"));
+        let script =
+            format!("curl -sS {allowed}; curl -sS {denied}; curl -sS -x {PROXY} {denied}; ./probe tcp 192.0.2.9:81");
+        drop(web.world.shell(&script).output());
+        for (kind, text, executable) in [
+            ("net.connect", "allowed.test", "/usr/bin/curl"),
+            ("dns.query", "allowed.test", "/usr/bin/curl"),
+            ("dns.query", "denied.test", "/usr/bin/curl"),
+            ("net.connect", "denied.test", "/usr/bin/curl"),
+            ("net.connect", "192.0.2.9", "/probe"),
+        ] {
+            let row = web.world.deed(kind, text);
+            let process = &row["record"]["action"]["process"];
+            let found = process["executable"].as_str().unwrap_or_else(|| panic!("nobody is named: {row:#}"));
+            assert!(found.ends_with(executable), "{row:#}");
+            assert!(process["pid"].as_u64() > Some(1), "{row:#}");
+        }
+    });
+}
+
+#[test]
 fn bytes_are_counted_and_carried_whole() {
     Web::each(|web| {
         web.allow("");
