@@ -297,6 +297,10 @@ impl Verify {
             witness: if own { Some(Home::witness_directory()?) } else { None },
             checkpoint: self.checkpoint.map(note).transpose()?,
         };
+        if own && let Ok(trust) = Home::open(home).and_then(|home| Trust::open(&home)) {
+            // Opening mends what a killed writer left, and records that. What it refuses to open, verifying explains.
+            drop(trust.ledger());
+        }
         let report = bartizan_ledger::verify(&ledger, &key, &options)?;
         let good = report.is_good();
         if self.json {
