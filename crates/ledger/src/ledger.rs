@@ -8,11 +8,10 @@ use std::time::{Duration, Instant};
 
 use bartizan_crypto::{PublicKey, SigningKey};
 use bartizan_gate::{AppendError, BoxFuture, Position};
-use bartizan_model::Record;
+use bartizan_model::{Record, canonical};
 use jiff::Timestamp;
 use tokio::sync::{Semaphore, oneshot};
 
-use crate::canonical;
 use crate::entry::RECORD_BYTES_MAX;
 use crate::error::OpenError;
 use crate::queue::{Queue, Request};

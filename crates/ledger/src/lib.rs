@@ -3,7 +3,6 @@
 //! entry is on disk. It decides nothing, redacts nothing (what comes in is clean already) and never changes
 //! an entry. Start with [`FileLedger`], then [`verify()`].
 
-mod canonical;
 mod checkpoints;
 mod clock;
 mod commitments;

@@ -22,6 +22,13 @@ pub struct ParseDigestError;
 /// # Errors
 /// A map with keys that aren't strings, or a number that isn't finite.
 pub fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
+    match crate::plain::bytes(value) {
+        Some(bytes) => Ok(bytes),
+        None => general(value),
+    }
+}
+
+pub(crate) fn general<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
     serde_json_canonicalizer::to_vec(value).map_err(CanonicalError)
 }
 

@@ -6,6 +6,7 @@
 pub mod action;
 pub mod canonical;
 pub mod id;
+mod plain;
 pub mod principal;
 pub mod receipt;
 pub mod record;
