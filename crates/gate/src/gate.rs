@@ -316,9 +316,11 @@ impl Gate {
     }
 
     /// A copy in which every string has passed the redactor.
-    fn clean<T: Serialize + DeserializeOwned>(&self, value: &T) -> Result<T, String> {
+    fn clean<T: Serialize + DeserializeOwned + Clone>(&self, value: &T) -> Result<T, String> {
         let mut json = serde_json::to_value(value).map_err(|error| error.to_string())?;
-        self.parts.redactor.redact_json(&mut json);
+        if !self.parts.redactor.redact_json(&mut json) {
+            return Ok(value.clone());
+        }
         serde_json::from_value(json).map_err(|error| format!("redaction left no valid value: {error}"))
     }
 

@@ -19,53 +19,69 @@ impl Redactor {
     ///
     /// A value is taken out whole when its key, the `name` beside it, or the flag before it says that it is a
     /// secret: `{"password": …}`, `{"name": "authorization", "value": …}`, `["--token", …]`.
-    pub fn redact_json(&self, value: &mut Value) {
-        self.redact_value(value, DEPTH_MAX);
+    ///
+    /// Says whether anything may have been taken out; `false` means that the value is as it was.
+    pub fn redact_json(&self, value: &mut Value) -> bool {
+        self.redact_value(value, DEPTH_MAX)
     }
 
-    fn redact_value(&self, value: &mut Value, depth: usize) {
+    fn redact_value(&self, value: &mut Value, depth: usize) -> bool {
         match value {
             Value::String(text) => self.redact_string(text),
-            Value::Array(_) | Value::Object(_) if depth == 0 => *value = Value::from(TOO_DEEP),
+            Value::Array(_) | Value::Object(_) if depth == 0 => {
+                *value = Value::from(TOO_DEEP);
+                true
+            }
             Value::Array(items) => {
-                let mut after_flag = false;
+                let (mut after_flag, mut changed) = (false, false);
                 for item in items {
                     if after_flag {
                         take_out(item);
+                        changed = true;
                     }
                     after_flag = item.as_str().is_some_and(is_sensitive_flag);
-                    self.redact_value(item, depth - 1);
+                    changed |= self.redact_value(item, depth - 1);
                 }
+                changed
             }
             Value::Object(fields) => self.redact_fields(fields, depth - 1),
-            Value::Null | Value::Bool(_) | Value::Number(_) => {}
+            Value::Null | Value::Bool(_) | Value::Number(_) => false,
         }
     }
 
-    fn redact_fields(&self, fields: &mut Map<String, Value>, depth: usize) {
+    fn redact_fields(&self, fields: &mut Map<String, Value>, depth: usize) -> bool {
+        let mut changed = false;
         let names_a_secret = ["name", "key", "header"]
             .iter()
             .any(|label| fields.get(*label).and_then(Value::as_str).is_some_and(is_sensitive_name));
         if names_a_secret && let Some(value) = fields.get_mut("value") {
             take_out(value);
+            changed = true;
         }
         for (key, value) in fields.iter_mut() {
             if is_sensitive_name(key) {
                 take_out(value);
+                changed = true;
             }
-            self.redact_value(value, depth);
+            changed |= self.redact_value(value, depth);
         }
         if fields.keys().any(|key| matches!(self.redact(key), Cow::Owned(_))) {
             *fields = std::mem::take(fields)
                 .into_iter()
                 .map(|(key, value)| (self.redact(&key).into_owned(), value))
                 .collect();
+            changed = true;
         }
+        changed
     }
 
-    fn redact_string(&self, text: &mut String) {
-        if let Cow::Owned(clean) = self.redact(text) {
-            *text = clean;
+    fn redact_string(&self, text: &mut String) -> bool {
+        match self.redact(text) {
+            Cow::Owned(clean) => {
+                *text = clean;
+                true
+            }
+            Cow::Borrowed(_) => false,
         }
     }
 }
