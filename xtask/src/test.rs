@@ -85,7 +85,7 @@ fn dependencies() -> Result<()> {
     shell::run(shell::command(&deny).args(["--offline", "check", "licenses", "bans", "sources"]))?;
     let database = workspace::target().join("advisory-dbs");
     if database.exists() {
-        return shell::run(shell::command(&deny).args(["check", "advisories"]));
+        return shell::run(shell::command(&deny).args(["--offline", "check", "advisories"]));
     }
     println!(
         "    skipped: advisories need the RustSec database; `cargo deny fetch db` gets it when there is a network"
