@@ -52,7 +52,9 @@ pub(crate) fn create(run: &str, limits: &Limits) -> io::Result<Groups> {
         Err(error) if surroundings.legacy.is_empty() => Err(error),
         Err(_) => {
             let mut groups = Groups { version: 1, directories: Vec::new() };
-            for (controller, mount, path) in &surroundings.legacy {
+            // Processor time only if it is limited: a real-time task may not enter such a group.
+            let wanted = |controller: &str| controller != "cpu" || limits.cpu.is_some();
+            for (controller, mount, path) in surroundings.legacy.iter().filter(|(name, ..)| wanted(name)) {
                 match create_legacy(controller, mount, path, &name, limits) {
                     Ok(directory) => groups.directories.push(directory),
                     Err(error) => {

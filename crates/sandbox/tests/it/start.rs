@@ -46,6 +46,16 @@ fn files_made_in_the_workspace_belong_to_the_user() {
 }
 
 #[test]
+fn signals_are_as_at_login() {
+    both("start::signals_are_as_at_login", |place| async move {
+        let out =
+            place.shell("cat /proc/self/status > /tmp/status; grep -E '^Sig(Blk|Ign|Cgt)' /tmp/status").await.ok();
+        let zero = "0000000000000000";
+        assert_eq!(out, format!("SigBlk:\t{zero}\nSigIgn:\t{zero}\nSigCgt:\t{zero}\n"));
+    });
+}
+
+#[test]
 fn leaves_nothing_behind() {
     both("start::leaves_nothing_behind", |place| async move {
         let mut spec = place.spec(&["/bin/sh", "-c", "sleep 1000 & sleep 1000 & echo started"]);

@@ -31,10 +31,14 @@ const DEVICES: [&str; 6] = ["null", "zero", "full", "random", "urandom", "tty"];
 /// Holds what generated mounts are cut from; unreachable names are removed again.
 const STORE: &str = "/.bartizan";
 /// Parts of `/proc` that speak for the whole machine: shut for writing.
-const PROC_READONLY: [&str; 5] = ["sys", "irq", "bus", "fs", "acpi"];
-/// Parts of `/proc` that act on the machine or show its memory: covered.
-const PROC_MASKED: [&str; 9] =
-    ["sysrq-trigger", "kcore", "keys", "key-users", "kmsg", "timer_list", "sched_debug", "latency_stats", "scsi"];
+const PROC_READONLY: [&str; 1] = ["sys"];
+/// Parts of `/proc` that anyone may read and nobody inside needs: covered.
+const PROC_MASKED: [&str; 2] = ["keys", "key-users"];
+/// The same where the box's user is root outside. To all others the host's root owns these, and the
+/// kernel refuses: there, covering them would only make each start slower.
+const PROC_READONLY_ROOT: [&str; 4] = ["irq", "bus", "fs", "acpi"];
+const PROC_MASKED_ROOT: [&str; 7] =
+    ["sysrq-trigger", "kcore", "kmsg", "timer_list", "sched_debug", "latency_stats", "scsi"];
 const LINKS_MAX: usize = 40;
 
 /// Cuts `source` and everything mounted below it out of the caller's mount namespace.
@@ -82,7 +86,7 @@ pub(crate) fn enter(plan: &JailPlan, mut trees: Vec<OwnedFd>) -> Result<(), Faul
     place_all(plan, trees)?;
     place(&proc, "/proc", true)?;
     build_devices(devices)?;
-    shut_proc()?;
+    shut_proc(plan)?;
     for path in &plan.mask {
         mask(path)?;
     }
@@ -293,11 +297,14 @@ fn build_devices(devices: Vec<OwnedFd>) -> Result<(), Fault> {
     Ok(())
 }
 
-fn shut_proc() -> Result<(), Fault> {
-    for name in PROC_READONLY {
+fn shut_proc(plan: &JailPlan) -> Result<(), Fault> {
+    let is_root = plan.identity.uid_outside == 0;
+    let readonly = PROC_READONLY.iter().chain(PROC_READONLY_ROOT.iter().filter(|_| is_root));
+    for name in readonly {
         shut(Path::new("/proc").join(name).as_os_str())?;
     }
-    for name in PROC_MASKED {
+    let masked = PROC_MASKED.iter().chain(PROC_MASKED_ROOT.iter().filter(|_| is_root));
+    for name in masked {
         mask(Path::new("/proc").join(name).as_os_str())?;
     }
     Ok(())

@@ -126,12 +126,19 @@ pub(crate) fn block_signals() -> Result<OwnedFd> {
     }
 }
 
-/// Default actions and an empty mask, for the command.
+/// Default actions and an empty mask, for the command. The janitor was started with default actions;
+/// since then only the runtime's own choice to ignore SIGPIPE would outlive the exec, and that of
+/// the C library to ignore its two internal signals, which only the bare call can undo.
 pub(crate) fn reset_signals() {
-    // SAFETY: SIG_DFL needs no code; numbers that are not signals are refused by the call.
+    const INTERNAL: [libc::c_int; 2] = [32, 33];
+    const SET_BYTES: usize = 8;
+    let default = [0_u64; 4];
+    // SAFETY: SIG_DFL, which is zero, needs no code; the kernel's `struct sigaction` is not larger
+    // than `default`; the set is initialised by the call before it is used.
     unsafe {
-        for signal in 1..=64 {
-            libc::signal(signal, libc::SIG_DFL);
+        libc::signal(libc::SIGPIPE, libc::SIG_DFL);
+        for signal in INTERNAL {
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null_mut::<u64>(), SET_BYTES);
         }
         let mut none: libc::sigset_t = zeroed();
         libc::sigemptyset(&raw mut none);
