@@ -72,7 +72,8 @@ pub fn parse_line(line: &[u8]) -> Result<EntryRef<'_>, LineError> {
     let at = std::str::from_utf8(at).ok().and_then(|at| at.parse().ok()).ok_or(LineError::Time)?;
     let entry = EntryRef { at, prev: unhex(prev).ok_or(LineError::Frame)?, record, seq: parse_seq(seq)? };
     // One JSON object and nothing after it, or the frame would not be what it seems.
-    if record.first() != Some(&b'{') || serde_json::from_slice::<IgnoredAny>(record).is_err() {
+    let is_json = |record: &str| serde_json::from_str::<IgnoredAny>(record).is_ok();
+    if record.first() != Some(&b'{') || !std::str::from_utf8(record).is_ok_and(is_json) {
         return Err(LineError::Record);
     }
     Ok(entry)

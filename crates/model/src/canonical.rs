@@ -5,12 +5,28 @@ use std::str::FromStr;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
+
+/// The largest integer whose neighbours every JSON reader tells apart (RFC 8785, I-JSON).
+const INTEGER_MAX: u64 = (1 << 53) - 1;
 
 /// Why a value has no canonical form.
 #[derive(Debug, thiserror::Error)]
-#[error("value can't be written as canonical JSON")]
-pub struct CanonicalError(#[source] serde_json::Error);
+#[non_exhaustive]
+pub enum CanonicalError {
+    /// It is no JSON: a key that isn't a string, a number that isn't finite.
+    #[error("value can't be written as canonical JSON")]
+    NotJson(#[source] serde_json::Error),
+    /// Its canonical form would be that of another number, too.
+    #[error(
+        "integer `{number}` is beyond 2^53-1, where JSON readers no longer tell neighbours apart; write it as a string"
+    )]
+    Imprecise {
+        /// The integer.
+        number: serde_json::Number,
+    },
+}
 
 /// Why a text is no digest.
 #[derive(Debug, thiserror::Error)]
@@ -20,7 +36,7 @@ pub struct ParseDigestError;
 /// The value as RFC 8785 canonical JSON.
 ///
 /// # Errors
-/// A map with keys that aren't strings, or a number that isn't finite.
+/// A map with keys that aren't strings, a number that isn't finite, or an integer beyond 2^53-1.
 pub fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
     match crate::plain::bytes(value) {
         Some(bytes) => Ok(bytes),
@@ -29,7 +45,25 @@ pub fn bytes<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
 }
 
 pub(crate) fn general<T: Serialize>(value: &T) -> Result<Vec<u8>, CanonicalError> {
-    serde_json_canonicalizer::to_vec(value).map_err(CanonicalError)
+    let value = serde_json::to_value(value).map_err(CanonicalError::NotJson)?;
+    refuse_imprecise(&value)?;
+    serde_json_canonicalizer::to_vec(&value).map_err(CanonicalError::NotJson)
+}
+
+/// Canonical JSON writes every number as a double: two integers must not come to have one digest.
+fn refuse_imprecise(value: &Value) -> Result<(), CanonicalError> {
+    match value {
+        Value::Number(number) => {
+            let magnitude = number.as_u64().or_else(|| number.as_i64().map(i64::unsigned_abs));
+            match magnitude {
+                Some(magnitude) if magnitude > INTEGER_MAX => Err(CanonicalError::Imprecise { number: number.clone() }),
+                _ => Ok(()),
+            }
+        }
+        Value::Array(items) => items.iter().try_for_each(refuse_imprecise),
+        Value::Object(fields) => fields.values().try_for_each(refuse_imprecise),
+        Value::Null | Value::Bool(_) | Value::String(_) => Ok(()),
+    }
 }
 
 /// SHA-256, written `sha256:` and 64 lower-case hexadecimal digits.
@@ -131,6 +165,11 @@ mod tests {
         assert_eq!(bytes(&value).unwrap(), r#"{"a":"é\n","b":1,"c":[100,0.5]}"#.as_bytes());
         let digest = Digest::of(&value).unwrap();
         assert_eq!(digest.to_string().parse::<Digest>().unwrap(), digest);
+        let integer = |number: &str| serde_json::from_str::<serde_json::Value>(number).unwrap();
+        assert!(bytes(&integer("9007199254740991")).is_ok());
+        for beyond in ["9007199254740992", "9007199254740993", "-9007199254740993", "18446744073709551615"] {
+            assert!(bytes(&vec![integer(beyond)]).is_err(), "{beyond}");
+        }
         assert!("sha256:zz".parse::<Digest>().is_err());
         assert!(digest.hex().parse::<Digest>().is_err());
     }

@@ -10,6 +10,7 @@ mod plain;
 pub mod principal;
 pub mod receipt;
 pub mod record;
+pub mod text;
 pub mod verdict;
 
 pub use action::{Action, ActionKind, Deed, Process};

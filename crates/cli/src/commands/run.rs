@@ -79,6 +79,10 @@ impl Run {
                 eprintln!("{} the program could not be started: {what}", style.bad("bartizan:"));
                 if errno == rustix::io::Errno::NOENT.raw_os_error() { EXIT_NOT_FOUND } else { EXIT_NOT_EXECUTABLE }
             }
+            ExitStatus::LayerLost(error) => {
+                output::print_error(style, &anyhow::Error::msg(error));
+                EXIT_REFUSED
+            }
             ExitStatus::Ended => EXIT_REFUSED,
         }))
     }

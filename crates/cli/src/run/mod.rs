@@ -14,8 +14,9 @@ pub use environment::CommandError;
 pub use events::EventStream;
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::fs;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use anyhow::Context;
 use bartizan_api::control::{BoxStatus, LayerState};
 use bartizan_gate::{AppendError, Armed, Decision, Observer};
 use bartizan_ledger::{Index, close_unknown};
+use bartizan_model::text::exact;
 use bartizan_model::{Action, Deed, Effect, Outcome, OutcomeStatus, RunId};
 use bartizan_net::{NetConfig, NetSummary, Network};
 use bartizan_policy::Layers;
@@ -61,6 +63,9 @@ struct RunDirectory(PathBuf);
 /// What a run's directory is called until it holds its owner's claim; the owner's process follows.
 const DRAFT_PREFIX: &str = ".new-";
 
+/// The claim's file, as `bartizan_sandbox::claim` calls it.
+const CLAIM: &str = "owner.json";
+
 impl RunDirectory {
     /// Made under a name that says whose it is and given its own once the claim is in it: whoever is killed in
     /// between leaves nothing that the next run could not recognise.
@@ -78,12 +83,17 @@ impl RunDirectory {
         Ok(made)
     }
 
-    /// Removes drafts whose owners are gone.
+    /// Removes drafts whose owners are gone, and what is left of removals that were cut short: a directory
+    /// has its own name only with the claim in it, so without one it is nobody's.
     fn clear_drafts(home: &Home) -> std::io::Result<()> {
         for entry in fs::read_dir(home.runs())?.flatten() {
             let name = entry.file_name();
             let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT_PREFIX)?.split_once('-'));
-            if owner.is_some_and(|(pid, _)| !Path::new("/proc").join(pid).exists()) {
+            let abandoned = match owner {
+                Some((pid, _)) => !Path::new("/proc").join(pid).exists(),
+                None => !entry.path().join(CLAIM).exists(),
+            };
+            if abandoned {
                 gone_is_fine(fs::remove_dir_all(entry.path()))?;
             }
         }
@@ -159,12 +169,12 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let layers = policies.set.layers();
     let environment = environment::environment(&layers.env, &policies.user_home, &run, std::env::vars_os());
     let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
-    let text = |text: &OsString| text.to_string_lossy().into_owned();
+    let text = |text: &OsStr| exact(text.as_bytes());
     let action = subject.action(
         Deed::ExecRun {
-            program: program.to_string_lossy().into_owned(),
-            args: wanted.command.iter().map(text).collect(),
-            cwd: Some(policies.workspace.to_string_lossy().into_owned()),
+            program: text(program.as_os_str()),
+            args: wanted.command.iter().map(|argument| text(argument)).collect(),
+            cwd: Some(text(policies.workspace.as_os_str())),
         },
         None,
     );
@@ -217,9 +227,9 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         let _ = tokio::task::spawn_blocking(move || recovery.join()).await;
     }
     wired.ledger.close();
+    mark.holds = closed.is_err();
     let report = result?;
     closed?;
-    mark.holds = false;
     if !wanted.quiet {
         summarise(style, &tally, &run);
     }
@@ -504,6 +514,7 @@ fn outcome(report: &ExitReport) -> Outcome {
             Outcome::new(OutcomeStatus::Done).with_figure("signal", i64::from(*signal))
         }
         (None, ExitStatus::NotStarted { what, .. }) => Outcome::new(OutcomeStatus::Failed).with_detail(what.clone()),
+        (None, ExitStatus::LayerLost(error)) => Outcome::new(OutcomeStatus::Failed).with_detail(error.clone()),
         (None, ExitStatus::Ended) => Outcome::new(OutcomeStatus::Stopped).with_detail("the box was ended"),
     };
     if let Some(bytes) = report.usage.memory_peak_bytes {

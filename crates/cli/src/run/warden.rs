@@ -2,9 +2,11 @@
 //! becomes an action and passes the gate while the asking thread waits.
 
 use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 use bartizan_gate::Gate;
+use bartizan_model::text::exact;
 use bartizan_model::{Action, ActionId, Deed, Effect, Outcome, OutcomeStatus, Principal, Process, RunId};
 use bartizan_sandbox::{Answer, Answers, Operation, WardenRequest};
 use tokio::sync::mpsc;
@@ -63,12 +65,12 @@ pub async fn serve(gate: Arc<Gate>, subject: Subject, mut requests: mpsc::Receiv
                 continue;
             }
             WardenRequest::Exec { id, pid, program, argv, cwd, .. } => {
-                let args = argv.iter().map(|argument| argument.to_string_lossy().into_owned()).collect();
-                let program = program.to_string_lossy().into_owned();
-                (id, Deed::ExecRun { program, args, cwd: Some(cwd.to_string_lossy().into_owned()) }, pid)
+                let args = argv.iter().map(|argument| exact(argument.as_bytes())).collect();
+                let program = exact(program.as_os_str().as_bytes());
+                (id, Deed::ExecRun { program, args, cwd: Some(exact(cwd.as_os_str().as_bytes())) }, pid)
             }
             WardenRequest::Write { id, pid, operation, path } => {
-                let path = path.to_string_lossy().into_owned();
+                let path = exact(path.as_os_str().as_bytes());
                 (id, Deed::FileWrite { path, operation: Some(operation_name(operation).to_owned()) }, pid)
             }
             WardenRequest::Withdrawn { id } => {
