@@ -50,8 +50,9 @@ pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> Result<Option<(T, Vec<
     let received = loop {
         let flags = RecvFlags::CMSG_CLOEXEC;
         match recvmsg(&socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
-            Err(Errno::INTR) => {}
-            Err(Errno::CONNRESET) => return Ok(None),
+            // A reset is told once, when the other side ended with something of ours unread; its own
+            // last words still wait behind that.
+            Err(Errno::INTR | Errno::CONNRESET) => {}
             other => break other?,
         }
     };
@@ -71,4 +72,33 @@ pub fn receive<T: DeserializeOwned>(socket: impl AsFd) -> Result<Option<(T, Vec<
     }
     let message = decode(bytes).map_err(|_| Errno::BADMSG)?;
     Ok(Some((message, descriptors)))
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+
+    use super::*;
+
+    #[test]
+    fn last_words_are_heard_though_ours_were_not() {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        send(&theirs, &7_u32, &[]).unwrap();
+        send(&ours, &1_u32, &[]).unwrap();
+        drop(theirs);
+        assert_eq!(receive::<u32>(&ours).unwrap().map(|(word, _)| word), Some(7));
+        assert!(receive::<u32>(&ours).unwrap().is_none());
+    }
+
+    #[test]
+    fn descriptors_ride_along_and_other_messages_are_refused() {
+        let flags = SocketFlags::CLOEXEC;
+        let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, flags, None).unwrap();
+        send(&theirs, &"word", &[ours.as_fd(), theirs.as_fd()]).unwrap();
+        let (word, descriptors) = receive::<String>(&ours).unwrap().unwrap();
+        assert_eq!((word.as_str(), descriptors.len()), ("word", 2));
+        send(&theirs, &(1_u64, 2_u64), &[]).unwrap();
+        assert_eq!(receive::<u64>(&ours).unwrap_err(), Errno::BADMSG);
+    }
 }
