@@ -50,7 +50,6 @@ pub enum WireDecision {
 /// What a running box answers.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(tag = "reply", rename_all = "snake_case")]
-#[expect(clippy::large_enum_variant, reason = "replies are made one at a time and written at once")]
 pub enum ControlReply {
     /// Done.
     Done,

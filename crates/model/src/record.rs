@@ -124,7 +124,6 @@ pub enum Refused {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[non_exhaustive]
-#[expect(clippy::large_enum_variant, reason = "records are made one at a time and written at once")]
 pub enum Record {
     /// An action is about to happen. Durable before anything is done.
     Opened {
