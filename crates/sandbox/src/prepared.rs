@@ -125,11 +125,13 @@ fn launch(spec: BoxSpec, groups: Groups, group_status: LayerStatus) -> Result<Pr
         (FromInit::Failed { layer, what, errno }, _) => return Err(StartError::from_errno(layer, what, errno)),
         _ => return Err(StartError::Ended),
     };
+    // It was quicker to fail than we were to look.
+    let Ok(first_pidfd) = first_pidfd else { return Err(last_words(&init, deadline)) };
     Ok(PreparedBox {
         janitor,
         init,
         first,
-        first_pidfd: first_pidfd.map_err(|_| StartError::Ended)?,
+        first_pidfd,
         limits: spec.limits,
         writable,
         net: Some(net),
@@ -219,6 +221,15 @@ impl Drop for Janitor {
     }
 }
 
+/// Why a first process that has ended did so.
+fn last_words(init: &OwnedFd, deadline: Instant) -> StartError {
+    match await_message(init, deadline) {
+        Ok((FromInit::Failed { layer, what, errno }, _)) => StartError::from_errno(layer, what, errno),
+        Ok(_) => StartError::Ended,
+        Err(error) => error,
+    }
+}
+
 fn await_message<T: DeserializeOwned>(socket: &OwnedFd, deadline: Instant) -> Result<(T, Vec<OwnedFd>), StartError> {
     let rest = deadline.saturating_duration_since(Instant::now());
     let timeout =
@@ -230,7 +241,12 @@ fn await_message<T: DeserializeOwned>(socket: &OwnedFd, deadline: Instant) -> Re
             Ok(_) => break,
         }
     }
-    match channel::receive(socket) {
+    let received = match channel::receive(socket) {
+        // It ended with something of ours unread: its own last words still wait behind that.
+        Err(rustix::io::Errno::CONNRESET) => channel::receive(socket),
+        other => other,
+    };
+    match received {
         Ok(Some(message)) => Ok(message),
         Ok(None) | Err(_) => Err(StartError::Ended),
     }

@@ -2,14 +2,14 @@
 
 use std::fs;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::path::Path;
 
 use bartizan_jail::{Layer, LayerState};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use crate::cgroup;
-use crate::error::StartError;
+use crate::error::{StartError, remedy};
 use crate::helper;
 use crate::prepared::prepare;
 use crate::spec::{BoxSpec, Demand, Limits, RootMapping, Stdio};
@@ -80,18 +80,36 @@ fn landlock() -> LayerProbe {
     found("landlock", true, outcome, "use a kernel from 5.13 on with `landlock` in its `lsm=` list")
 }
 
-#[allow(unsafe_code, reason = "asks whether the kernel knows an action")]
+/// The box's own filter is tried by the trial; asking, which starts only with a command, is tried here.
 fn user_notification() -> LayerProbe {
-    const ACTION_AVAILABLE: libc::c_ulong = 2;
-    let action: u32 = 0x7fc0_0000;
-    // SAFETY: the number outlives the call, which only reads it.
-    let known = unsafe { libc::syscall(libc::SYS_seccomp, ACTION_AVAILABLE, 0_usize, &raw const action) };
-    let outcome = if known == 0 {
-        Ok("filters and user notification".to_owned())
-    } else {
-        Err(io::Error::last_os_error().to_string())
-    };
-    found("seccomp", true, outcome, "use a kernel from 5.0 on, built with CONFIG_SECCOMP_FILTER")
+    // A filter stays with the thread that installed it, to its end.
+    let tried = std::thread::spawn(install_asking_filter).join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()));
+    match tried {
+        Ok(()) => found("warden", true, Ok("programs and names can be asked about".to_owned()), ""),
+        Err(source) => {
+            let remedy = remedy(Layer::Warden, source.raw_os_error().unwrap_or(0));
+            found("warden", true, Err(format!("install an asking filter: {source}")), remedy)
+        }
+    }
+}
+
+/// One that asks nothing.
+#[allow(unsafe_code, reason = "rustix has no seccomp")]
+fn install_asking_filter() -> io::Result<()> {
+    rustix::thread::set_no_new_privs(true)?;
+    const NEW_LISTENER: libc::c_ulong = 1 << 3;
+    let allow =
+        libc::sock_filter { code: (libc::BPF_RET | libc::BPF_K) as u16, jt: 0, jf: 0, k: libc::SECCOMP_RET_ALLOW };
+    let program = libc::sock_fprog { len: 1, filter: (&raw const allow).cast_mut() };
+    // SAFETY: the kernel copies the program during the call; the number it gives is a new descriptor of ours.
+    unsafe {
+        let number = libc::syscall(libc::SYS_seccomp, libc::SECCOMP_SET_MODE_FILTER, NEW_LISTENER, &raw const program);
+        if number < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        drop(OwnedFd::from_raw_fd(number as RawFd));
+    }
+    Ok(())
 }
 
 fn groups() -> LayerProbe {
@@ -117,6 +135,9 @@ fn trial(place: &Path) -> Vec<LayerProbe> {
     match made {
         Ok(all) => all,
         Err(StartError::Layer { layer, what, remedy, source }) => {
+            // The message's own next step is this command.
+            let again = ["; then run `bartizan doctor`", " and run `bartizan doctor`"];
+            let remedy = again.iter().find_map(|again| remedy.strip_suffix(again)).unwrap_or(remedy);
             vec![found(&layer.to_string(), true, Err(format!("{what}: {source}")), remedy)]
         }
         Err(error) => vec![found("box", true, Err(error.to_string()), "mend the above first")],
@@ -148,8 +169,8 @@ fn try_box(run: &str, directory: &Path) -> Result<Vec<LayerProbe>, StartError> {
     let mut all: Vec<LayerProbe> = prepared
         .layers()?
         .iter()
-        // These two were asked directly, and better.
-        .filter(|status| !matches!(status.layer, Layer::Landlock | Layer::Cgroup))
+        // These were asked directly, and better.
+        .filter(|status| !matches!(status.layer, Layer::Landlock | Layer::Cgroup | Layer::Warden))
         .map(|status| {
             let ok = status.state != LayerState::Off;
             let outcome = if ok { Ok(status.detail.clone()) } else { Err(status.detail.clone()) };

@@ -60,6 +60,9 @@ pub enum ExitStatus {
         what: String,
         errno: i32,
     },
+    /// A layer was not to be had at the last moment, or was lost: the box was ended. The words say
+    /// which, and what to do next.
+    LayerLost(String),
     /// The box was ended before the command was.
     Ended,
 }
@@ -289,7 +292,8 @@ async fn hear(init: Arc<AsyncFd<OwnedFd>>, ask: mpsc::Sender<WardenRequest>) -> 
                     continue;
                 }
                 FromInit::Failed { layer, what, errno } => {
-                    status.get_or_insert(ExitStatus::NotStarted { what: format!("{layer}: {what}"), errno });
+                    let error = StartError::from_errno(layer, what, errno);
+                    status.get_or_insert(ExitStatus::LayerLost(error.to_string()));
                     continue;
                 }
                 FromInit::Started { .. } | FromInit::Sockets(_) | FromInit::Ready(_) => continue,

@@ -20,6 +20,7 @@ pub mod escapes;
 pub mod gate;
 pub mod home;
 pub mod http;
+pub mod lacking;
 pub mod probe;
 pub mod range;
 pub mod registry;

@@ -19,6 +19,7 @@ mod check;
 mod escapes;
 mod homes;
 mod ledgers;
+mod missing_layers;
 mod network;
 mod policies;
 mod terminal;

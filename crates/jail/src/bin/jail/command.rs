@@ -34,6 +34,8 @@ pub(crate) enum Report {
     /// The descriptor rides along.
     Listener,
     Failed {
+        /// Named when it is not the command that is wrong.
+        layer: Option<Layer>,
         what: String,
         errno: i32,
     },
@@ -46,19 +48,19 @@ pub(crate) fn start(plan: &JailPlan, stdio: Stdio) -> Result<(Pid, OwnedFd), Fau
         Some(pid) => Ok((pid, ours)),
         None => {
             drop(ours);
-            let (what, errno) = become_command(plan, stdio, &theirs);
-            let _ = channel::send(&theirs, &Report::Failed { what, errno: errno.raw_os_error() }, &[]);
+            let Failure { layer, what, errno } = become_command(plan, stdio, &theirs);
+            let _ = channel::send(&theirs, &Report::Failed { layer, what, errno: errno.raw_os_error() }, &[]);
             sys::exit(EXIT_NOT_STARTED)
         }
     }
 }
 
 /// Returns only what failed and why.
-fn become_command(plan: &JailPlan, stdio: Stdio, reports: &OwnedFd) -> (String, Errno) {
+fn become_command(plan: &JailPlan, stdio: Stdio, reports: &OwnedFd) -> Failure {
     match prepare(plan, stdio, reports) {
         Ok((program, argv, env)) => {
             let errno = sys::execute(&program, &argv, &env);
-            (format!("start `{}`", program.to_string_lossy()), errno)
+            Failure { layer: None, what: format!("start `{}`", program.to_string_lossy()), errno }
         }
         Err(failed) => failed,
     }
@@ -66,15 +68,30 @@ fn become_command(plan: &JailPlan, stdio: Stdio, reports: &OwnedFd) -> (String, 
 
 type Program = (CString, Vec<CString>, Vec<CString>);
 
-fn prepare(plan: &JailPlan, stdio: Stdio, reports: &OwnedFd) -> Result<Program, (String, Errno)> {
-    fn because<T>(what: impl Into<String>, result: Result<T, Errno>) -> Result<T, (String, Errno)> {
-        result.map_err(|errno| (what.into(), errno))
+struct Failure {
+    layer: Option<Layer>,
+    what: String,
+    errno: Errno,
+}
+
+impl Failure {
+    fn of(self, layer: Layer) -> Self {
+        Self { layer: Some(layer), ..self }
     }
+}
+
+fn prepare(plan: &JailPlan, stdio: Stdio, reports: &OwnedFd) -> Result<Program, Failure> {
+    fn because<T>(what: impl Into<String>, result: Result<T, Errno>) -> Result<T, Failure> {
+        result.map_err(|errno| Failure { layer: None, what: what.into(), errno })
+    }
+    let limits = |failure: Failure| failure.of(Layer::ResourceLimits);
+    let warden = |failure: Failure| failure.of(Layer::Warden);
     sys::reset_signals();
     because("make a session", setsid())?;
     because("connect standard input, output and error", connect(stdio))?;
     for limit in &plan.limits {
-        because(format!("set resource limit {}", limit.resource), sys::set_limit(limit.resource, limit.value))?;
+        because(format!("set resource limit {}", limit.resource), sys::set_limit(limit.resource, limit.value))
+            .map_err(limits)?;
     }
     because(format!("enter `{}`", plan.cwd.display()), chdir(plan.cwd.as_os_str()))?;
     let argv = because("read the arguments", strings(&plan.argv))?;
@@ -83,12 +100,13 @@ fn prepare(plan: &JailPlan, stdio: Stdio, reports: &OwnedFd) -> Result<Program, 
     let program = because(format!("find program `{}`", name.display()), find(name, plan))?;
     if let Some(filter) = confine::asking_filter(plan) {
         // The warden reads the memory of those it answers; a copy of a non-dumpable process is shut.
-        because("become dumpable", set_dumpable_behavior(DumpableBehavior::Dumpable))?;
-        let listener = because("install the asking filter", sys::install_filter(filter, true))?;
+        because("become dumpable", set_dumpable_behavior(DumpableBehavior::Dumpable)).map_err(warden)?;
+        let listener = because("install the asking filter", sys::install_filter(filter, true)).map_err(warden)?;
         let descriptors: Vec<_> = listener.iter().map(std::os::fd::AsFd::as_fd).collect();
-        because("hand over the asking filter", channel::send(reports, &Report::Listener, &descriptors))?;
+        because("hand over the asking filter", channel::send(reports, &Report::Listener, &descriptors))
+            .map_err(warden)?;
     }
-    because("close descriptors", sys::close_on_exec_from(3))?;
+    because("close descriptors", sys::close_on_exec_from(3)).map_err(|failure| failure.of(Layer::Helper))?;
     Ok((program, argv, env))
 }
 

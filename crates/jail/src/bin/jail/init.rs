@@ -276,7 +276,8 @@ fn hear(reports: &OwnedFd, socket: &OwnedFd, main: Pid, warden: &mut Warden) -> 
             warden.listen(listener);
             return Ok(true);
         }
-        Ok(Some((Report::Failed { what, errno }, _))) => FromInit::NotStarted { what, errno },
+        Ok(Some((Report::Failed { layer: Some(layer), what, errno }, _))) => return Err(Fault { layer, what, errno }),
+        Ok(Some((Report::Failed { layer: None, what, errno }, _))) => FromInit::NotStarted { what, errno },
         Ok(None) => FromInit::Started { pid: main.as_raw_nonzero().get() },
         Err(errno) => return Err(errno).at(Layer::Helper, "hear how the start went"),
     };

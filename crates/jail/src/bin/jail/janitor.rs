@@ -30,24 +30,15 @@ const NAMESPACES: i32 = libc::CLONE_NEWUSER
     | libc::CLONE_NEWUTS;
 
 pub(crate) fn run() -> Result<(), Fault> {
-    let kept: Vec<i32> = (Descriptor::PLAN..Descriptor::STDIO + 3).collect();
-    sys::close_all_but(&kept).at(Layer::Helper, "close descriptors")?;
-    // Shown by `ps`; a program started from memory is named by a number otherwise.
-    let _ = set_name(c"bartizan-jail");
-    release_stdio().at(Layer::Helper, "let go of standard input, output and error")?;
-    let mut bytes = Vec::new();
-    fs::File::from(sys::adopt(Descriptor::PLAN).at(Layer::Helper, "plan descriptor")?)
-        .read_to_end(&mut bytes)
-        .map_err(|_| Errno::IO)
-        .at(Layer::Helper, "read the plan")?;
-    let plan: JailPlan = decode(&bytes).map_err(|_| Errno::BADMSG).at(Layer::Helper, "read the plan")?;
-    let init_socket = sys::adopt(Descriptor::INIT).at(Layer::Helper, "first process's socket")?;
+    // First, so that whatever fails can be told.
     let bartizan = sys::adopt(Descriptor::JANITOR).at(Layer::Helper, "janitor's socket")?;
-    let mut stdio = Vec::new();
-    for number in 0..3 {
-        stdio.push(sys::adopt(Descriptor::STDIO + number).at(Layer::Helper, "standard descriptor")?);
-    }
-
+    let (plan, init_socket, stdio) = match take_over() {
+        Ok(taken) => taken,
+        Err(Fault { layer, what, errno }) => {
+            let _ = channel::send(&bartizan, &FromJanitor::Failed { layer, what, errno }, &[]);
+            return Ok(());
+        }
+    };
     if plan.identity.dropped {
         stdio.iter().for_each(|open| give_pipe(open, &plan));
     }
@@ -70,6 +61,27 @@ pub(crate) fn run() -> Result<(), Fault> {
         }
     }
     Ok(())
+}
+
+/// Takes over what Bartizan's process hands down, and nothing else.
+fn take_over() -> Result<(JailPlan, OwnedFd, Vec<OwnedFd>), Fault> {
+    let kept: Vec<i32> = (Descriptor::PLAN..Descriptor::STDIO + 3).collect();
+    sys::close_all_but(&kept).at(Layer::Helper, "close descriptors")?;
+    // Shown by `ps`; a program started from memory is named by a number otherwise.
+    let _ = set_name(c"bartizan-jail");
+    release_stdio().at(Layer::Helper, "let go of standard input, output and error")?;
+    let mut bytes = Vec::new();
+    fs::File::from(sys::adopt(Descriptor::PLAN).at(Layer::Helper, "plan descriptor")?)
+        .read_to_end(&mut bytes)
+        .map_err(|_| Errno::IO)
+        .at(Layer::Helper, "read the plan")?;
+    let plan: JailPlan = decode(&bytes).map_err(|_| Errno::BADMSG).at(Layer::Helper, "read the plan")?;
+    let init = sys::adopt(Descriptor::INIT).at(Layer::Helper, "first process's socket")?;
+    let mut stdio = Vec::new();
+    for number in 0..3 {
+        stdio.push(sys::adopt(Descriptor::STDIO + number).at(Layer::Helper, "standard descriptor")?);
+    }
+    Ok((plan, init, stdio))
 }
 
 /// Programs open their pipes again by name (`/dev/stdout`); a dropped root's box may not do that with
@@ -121,10 +133,9 @@ fn start(plan: &JailPlan, socket: OwnedFd, stdio: Vec<OwnedFd>) -> Result<Runnin
     let (ours, theirs) = socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
         .at(Layer::Helper, "socket pair")?;
     let privileged = geteuid().is_root();
-    let what = "make user, mount, pid, network, ipc and uts namespaces";
     let groups = open_groups(plan)?;
     let group = groups.first().filter(|_| plan.cgroup.version == 2);
-    let running = match sys::clone_into(NAMESPACES as u64, group).at(Layer::UserNamespace, what)? {
+    let running = match sys::clone_into(NAMESPACES as u64, group).map_err(|errno| blame(errno, group))? {
         Clone::Child => {
             drop(ours);
             let groups = if group.is_some() { Vec::new() } else { groups };
@@ -148,6 +159,35 @@ fn start(plan: &JailPlan, socket: OwnedFd, stdio: Vec<OwnedFd>) -> Result<Runnin
         rest = later;
     }
     Ok(running)
+}
+
+/// Says which of the namespaces, asked for together, is not to be had: each is tried alone.
+fn blame(errno: Errno, group: Option<&OwnedFd>) -> Fault {
+    let alone = [
+        (0, Layer::UserNamespace, "make a user namespace"),
+        (libc::CLONE_NEWNS, Layer::MountNamespace, "make a mount namespace"),
+        (libc::CLONE_NEWPID, Layer::PidNamespace, "make a pid namespace"),
+        (libc::CLONE_NEWNET, Layer::NetworkNamespace, "make a network namespace"),
+        (libc::CLONE_NEWIPC, Layer::IpcNamespace, "make an ipc namespace"),
+        (libc::CLONE_NEWUTS, Layer::UtsNamespace, "make a uts namespace"),
+    ];
+    for (kind, layer, what) in alone {
+        if let Err(fault) = try_namespace(kind).at(layer, what) {
+            return fault;
+        }
+    }
+    let (layer, what) = match group {
+        Some(_) => (Layer::Cgroup, "start in the box's control group"),
+        None => (Layer::UserNamespace, "make user, mount, pid, network, ipc and uts namespaces"),
+    };
+    Fault { layer, what: what.to_owned(), errno: errno.raw_os_error() }
+}
+
+fn try_namespace(kind: i32) -> Result<(), Errno> {
+    match sys::clone_into((libc::CLONE_NEWUSER | kind) as u64, None)? {
+        Clone::Child => sys::exit(0),
+        Clone::Parent { pid, .. } => waitpid(Some(pid), WaitOptions::empty()).map(drop),
+    }
 }
 
 /// A group of version 2 is entered at birth. For those of version 1 the first process gets the files

@@ -41,7 +41,8 @@ pub(crate) fn open_all() -> Result<(Vec<ServerSocket>, Vec<OwnedFd>), Fault> {
         (S::SocketDiagnostics, Some(netlink::SOCK_DIAG)),
     ];
     for (kind, protocol) in netlinks {
-        let socket = netlink(protocol).at(Layer::NetworkNamespace, format_args!("make netlink socket {kind:?}"))?;
+        let layer = if kind == S::Netfilter { Layer::Nftables } else { Layer::NetworkNamespace };
+        let socket = netlink(protocol).at(layer, format_args!("make netlink socket {kind:?}"))?;
         kinds.push(kind);
         sockets.push(socket);
     }
