@@ -184,9 +184,11 @@ impl PreparedBox {
             let value = armed.action().deed.kind().as_str().to_owned();
             return Err(StartError::Specification { reason: "what was admitted starts no program:", value });
         }
+        // The first process reads it only when every layer stands; sent now, it need not wait for us.
+        let leave = channel::send(&self.init, &ToInit::Proceed, &[]);
         self.layers()?;
+        leave.map_err(|_| StartError::Ended)?;
         let layers = self.layers.take().unwrap_or_default();
-        channel::send(&self.init, &ToInit::Proceed, &[]).map_err(|_| StartError::Ended)?;
         RunningBox::new(self, layers)
     }
 

@@ -338,9 +338,14 @@ async fn await_end(mut janitor: Janitor, first: OwnedFd) -> io::Result<Usage> {
     let counters = janitor.groups.counters();
     janitor.groups.remove();
     let _ = channel::send(&janitor.socket, &ToJanitor::Done, &[]);
-    let _ = pidfd.readable().await?;
-    reap(janitor.pid);
+    // Nothing of the box is left; the janitor itself ends in its own time.
+    let pid = janitor.pid;
     janitor.reaped = true;
+    tokio::spawn(async move {
+        if pidfd.readable().await.is_ok() {
+            reap(pid);
+        }
+    });
     Ok(Usage { memory_peak_bytes: counters.memory_peak_bytes, cpu_time: counters.cpu_time })
 }
 
