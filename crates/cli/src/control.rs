@@ -72,7 +72,7 @@ pub fn call(directory: &RunDirectory, request: &ControlRequest) -> anyhow::Resul
         }
         Err(error) => return Err(error).with_context(|| format!("failed to reach the box of `{}`", directory.run)),
     };
-    let exchange = || -> io::Result<Vec<u8>> {
+    let mut exchange = || -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
         stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
         let mut line = serde_json::to_vec(request)?;
@@ -82,7 +82,13 @@ pub fn call(directory: &RunDirectory, request: &ControlRequest) -> anyhow::Resul
         BufReader::new(stream.take(LINE_BYTES_MAX as u64)).read_until(b'\n', &mut reply)?;
         Ok(reply)
     };
-    let reply = exchange().with_context(|| format!("the box of `{}` did not answer", directory.run))?;
+    let reply = match exchange() {
+        // It ended between hearing us and answering.
+        Err(error) if matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe) => {
+            return Ok(None);
+        }
+        result => result.with_context(|| format!("the box of `{}` did not answer", directory.run))?,
+    };
     if reply.is_empty() {
         return Ok(None);
     }

@@ -62,11 +62,15 @@ async fn answer(stream: UnixStream, controlled: &Controlled) -> std::io::Result<
     let ours = rustix::process::geteuid().as_raw();
     let theirs = stream.peer_cred()?.uid();
     let (reader, mut writer) = stream.into_split();
+    let mut stops = false;
     let reply = if theirs == ours || theirs == 0 {
         let mut line = Vec::new();
         BufReader::new(reader.take(LINE_BYTES_MAX as u64)).read_until(b'\n', &mut line).await?;
         match serde_json::from_slice(&line) {
-            Ok(request) => reply(request, controlled),
+            Ok(request) => {
+                stops = matches!(request, ControlRequest::BoxStop);
+                reply(request, controlled)
+            }
             Err(error) => ControlReply::Error { message: format!("the request can't be read: {error}") },
         }
     } else {
@@ -74,16 +78,18 @@ async fn answer(stream: UnixStream, controlled: &Controlled) -> std::io::Result<
     };
     let mut line = serde_json::to_vec(&reply)?;
     line.push(b'\n');
-    writer.write_all(&line).await
+    let told = writer.write_all(&line).await;
+    if stops {
+        // Only now: this process may end with the box, and its answer with it.
+        (controlled.stop)();
+    }
+    told
 }
 
 fn reply(request: ControlRequest, controlled: &Controlled) -> ControlReply {
     match request {
         ControlRequest::BoxShow => ControlReply::Box((controlled.status)()),
-        ControlRequest::BoxStop => {
-            (controlled.stop)();
-            ControlReply::Done
-        }
+        ControlRequest::BoxStop => ControlReply::Done,
         ControlRequest::ApprovalList => {
             ControlReply::Approvals { approvals: controlled.desk.pending().into_iter().map(wire).collect() }
         }

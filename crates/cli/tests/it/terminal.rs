@@ -156,7 +156,7 @@ fn the_panel_approves_and_leaves_the_screen_as_it_was() {
         restored(&terminal);
         terminal.wait_for_text("answered");
         finish(terminal);
-        let row = world.assert_closed("net.connect", "asked.test", "done");
+        let row = world.assert_carried("asked.test");
         assert_eq!(row["record"]["approval"]["via"], "terminal", "{row:#}");
     });
 }
@@ -204,7 +204,7 @@ fn an_answer_from_elsewhere_takes_the_panel_away() {
         restored(&terminal);
         terminal.wait_for_text("answered");
         finish(terminal);
-        let row = world.assert_closed("net.connect", "asked.test", "done");
+        let row = world.assert_carried("asked.test");
         assert_eq!(row["record"]["approval"]["via"], "cli", "{row:#}");
     });
 }

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use bartizan_testkit::{Authority, HttpServer, Output, eventually, registry, tools};
 
-use crate::world::World;
+use crate::world::{World, was_carried};
 
 const HOST: &str = "registry.test";
 
@@ -58,10 +58,9 @@ impl Registry {
 
     /// Whatever the tool did went by the gate.
     fn assert_recorded(&self) {
-        let row = self.world.assert_closed("net.connect", HOST, "done");
-        let figures = &row["closed"]["record"]["outcome"]["figures"];
-        assert!(figures["received_bytes"].as_i64() > Some(0), "{row:#}");
-        assert!(self.world.deeds("net.connect").iter().all(|row| row["record"]["type"] == "opened"));
+        let rows = self.world.deeds("net.connect");
+        assert!(!rows.is_empty() && rows.iter().all(|row| row["record"]["type"] == "opened"), "{rows:#?}");
+        assert!(rows.iter().all(was_carried), "{rows:#?}");
         self.world.verify();
     }
 }

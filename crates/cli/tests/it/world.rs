@@ -117,6 +117,14 @@ impl World {
         row
     }
 
+    /// Assert that the last connection to this host was carried. One that its program left open to the very end may
+    /// have been stopped with the box.
+    pub fn assert_carried(&self, host: &str) -> Value {
+        let row = self.deed("net.connect", host);
+        assert!(was_carried(&row), "{row:#}");
+        row
+    }
+
     /// The ledger must hold, whatever happened to it.
     pub fn verify(&self) -> Output {
         self.bartizan(["log", "verify"]).success()
@@ -127,6 +135,13 @@ impl World {
     pub fn processes(&self, except: &[u32]) -> Vec<(u32, String)> {
         processes_of(self.home.root(), except)
     }
+}
+
+/// Whether this row's connection was made and came to an ordinary end.
+pub fn was_carried(row: &Value) -> bool {
+    let outcome = &row["closed"]["record"]["outcome"];
+    let moved = outcome["figures"]["received_bytes"].as_i64() > Some(0);
+    outcome["status"] == "done" || outcome["status"] == "stopped" && moved
 }
 
 /// Processes that belong to a world, by what they were started with.
