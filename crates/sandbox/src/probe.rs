@@ -140,7 +140,7 @@ fn trial(place: &Path) -> Vec<LayerProbe> {
             let remedy = again.iter().find_map(|again| remedy.strip_suffix(again)).unwrap_or(remedy);
             vec![found(&layer.to_string(), true, Err(format!("{what}: {source}")), remedy)]
         }
-        Err(error) => vec![found("box", true, Err(error.to_string()), "mend the above first")],
+        Err(error) => vec![found("box", true, Err(error.to_string()), "mend what else fails, then try again")],
     }
 }
 

@@ -50,7 +50,9 @@ impl Check {
 
 impl Doctor {
     pub fn run(self, home: Option<&Path>, style: Style) -> anyhow::Result<ExitCode> {
-        let place = Home::locate(home).map_or_else(|_| std::env::temp_dir(), |home| home.path().to_owned());
+        let place = Home::locate(home).ok().map(|home| home.path().to_owned()).filter(|place| place.exists());
+        // Before there is a home, the machine can be looked at all the same.
+        let place = place.unwrap_or_else(std::env::temp_dir);
         let mut checks: Vec<Check> = bartizan_sandbox::probe(&place)
             .into_iter()
             .map(|probe| Check {

@@ -1,10 +1,12 @@
 //! A box that can't have one of its layers is no box: the start is refused, with the layer's name and the next step,
 //! unless policy names a weaker level. The real binary is started here as if the kernel had less than it has.
 
+use std::os::unix::fs::PermissionsExt;
+
 use bartizan_testkit::lacking::Argument::{Has, Is};
 use bartizan_testkit::lacking::Lack::{self, Call, Namespaces};
 use bartizan_testkit::user::is_root;
-use bartizan_testkit::{Output, Run, User, eventually};
+use bartizan_testkit::{Home, Output, Run, User, eventually};
 use serde_json::Value;
 
 use crate::processes::{control_groups, names};
@@ -170,8 +172,17 @@ fn no_box_starts_without_a_layer() {
             assert_refused(&refused, case.layer, case.next);
             assert_nothing_remains(&world, case.layer);
         }
-        // The same command with everything there.
-        world.run(["touch", "ran"]).success();
+        // It was not the way in which things were taken away: without what no box needs, the same command runs.
+        let unneeded = [
+            Call { number: libc::SYS_kexec_load, when: &[Is(0, 0)], errno: libc::ENOSYS },
+            Namespaces(c"/proc/sys/user/max_time_namespaces"),
+        ];
+        for lack in unneeded {
+            // Root can't drop its groups in a user namespace that was made without leave to.
+            if world.user().id() != 0 || matches!(lack, Call { .. }) {
+                world.run(["touch", "ran"]).lacking(lack, world.user()).success();
+            }
+        }
         assert!(world.home.workspace().join("ran").exists());
         world.verify();
     });
@@ -189,6 +200,20 @@ fn a_lost_resource_limit_is_a_refusal_too() {
     });
 }
 
+/// The command as root, in a mount namespace where `setup` has been done.
+fn in_own_mounts(world: &World, setup: &str) -> Output {
+    Run::new("unshare", User::Current)
+        .args(["--mount", "--propagation", "private", "sh", "-eu", "-c"])
+        .arg(format!("{setup}\ncd \"$W\"; exec \"$B\" run --policy ../policy.yaml -- touch ran"))
+        .clear_env()
+        .env("W", world.home.workspace())
+        .env("B", world.home.binary())
+        .env("HOME", world.home.user_home())
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .env("BARTIZAN_HOME", world.home.bartizan_home())
+        .output()
+}
+
 /// A filesystem that knows no idmapped mounts can't be shown to root's box under another user.
 #[test]
 fn root_without_idmapped_mounts_is_told_of_the_weaker_level() {
@@ -196,18 +221,7 @@ fn root_without_idmapped_mounts_is_told_of_the_weaker_level() {
         return bartizan_testkit::skipped("root_without_idmapped_mounts_is_told_of_the_weaker_level", "needs root");
     }
     let world = World::new(User::Current);
-    let on_ramfs = || {
-        Run::new("unshare", User::Current)
-            .args(["--mount", "--propagation", "private", "sh", "-eu", "-c"])
-            .arg("mount -t ramfs ramfs \"$W\"; cd \"$W\"; exec \"$B\" run --policy ../policy.yaml -- touch ran")
-            .clear_env()
-            .env("W", world.home.workspace())
-            .env("B", world.home.binary())
-            .env("HOME", world.home.user_home())
-            .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
-            .env("BARTIZAN_HOME", world.home.bartizan_home())
-            .output()
-    };
+    let on_ramfs = || in_own_mounts(&world, "mount -t ramfs ramfs \"$W\"");
     with_box(&world, "box: { cgroup: preferred }");
     assert_refused(&on_ramfs(), "identity", "`keep`");
     assert_nothing_remains(&world, "identity");
@@ -246,6 +260,18 @@ fn doctor_names_the_missing_layer_and_its_remedy() {
 }
 
 #[test]
+fn doctor_tries_a_box_before_there_is_a_home() {
+    for user in User::all() {
+        let home = Home::of(user);
+        let report = home.bartizan(["doctor", "--json"]).output().expect_code(1).json();
+        let checks = report["checks"].as_array().unwrap();
+        let of = |name: &str| checks.iter().find(|check| check["name"] == name).unwrap_or(&Value::Null)["ok"].clone();
+        assert_eq!((of("seccomp"), of("home")), (true.into(), false.into()), "{report:#}");
+        assert!(names(&home.temporary()).is_empty() && !home.bartizan_home().exists());
+    }
+}
+
+#[test]
 fn without_control_groups_only_a_policy_that_says_so_starts() {
     if !is_root() {
         // Whether the account has any is unknown.
@@ -258,7 +284,22 @@ fn without_control_groups_only_a_policy_that_says_so_starts() {
     assert_nothing_remains(&world, "cgroup");
     with_box(&world, "box: { cgroup: preferred }");
     world.run(["touch", "ran"]).success();
+    // Each run says what it went without.
     assert!(layers_of_last_run(&world).contains("cgroup Weaker none to be had"), "{}", layers_of_last_run(&world));
+    world.verify();
+
+    // Root's, where the groups are there but can't be made, and where there are none at all.
+    let world = World::new(User::Current);
+    let shut = "for at in /sys/fs/cgroup /sys/fs/cgroup/*/; do mount -o remount,bind,ro \"$at\" 2>&- || :; done";
+    for setup in [shut, "umount -R /sys/fs/cgroup"] {
+        with_box(&world, "box: { cgroup: required }");
+        assert_refused(&in_own_mounts(&world, setup), "cgroup", "`preferred`");
+        assert_nothing_remains(&world, "cgroup");
+        with_box(&world, "box: { cgroup: preferred }");
+        let _ = in_own_mounts(&world, setup).expect_code(0);
+        assert!(layers_of_last_run(&world).contains("cgroup Weaker"), "{}", layers_of_last_run(&world));
+        std::fs::remove_file(world.home.workspace().join("ran")).unwrap();
+    }
     world.verify();
 }
 
@@ -279,6 +320,46 @@ fn a_layer_left_out_by_name_is_in_the_ledger() {
             world.run(["true"]).success();
             assert!(layers_of_last_run(&world).contains("user namespace Enforced"), "{}", layers_of_last_run(&world));
         }
+        world.verify();
+    });
+}
+
+/// What the home must hold is as needed as any layer: nothing is made anew in its place by a run.
+#[test]
+fn without_key_ledger_or_policy_nothing_starts() {
+    World::each(|world| {
+        world.run(["true"]).success();
+        let place = world.home.bartizan_home();
+        for (name, next) in [
+            ("keys", "bartizan init"),
+            ("keys/ledger.pem", "bartizan init"),
+            ("ledger", "bartizan init"),
+            ("config.yaml", "bartizan init"),
+        ] {
+            let (path, aside) = (place.join(name), world.home.root().join("user/aside"));
+            std::fs::rename(&path, &aside).unwrap();
+            let refused = world.run(["touch", "ran"]).output().expect_code(125);
+            assert!(refused.stderr.contains(name) && refused.stderr.contains(next), "wants `{name}`: {refused}");
+            assert!(!path.exists(), "`{name}` was made anew");
+            let doctor = world.bartizan(["doctor"]).output().expect_code(1);
+            assert!(doctor.stdout.contains("FAIL") && doctor.stdout.contains(next), "{doctor}");
+            std::fs::rename(&aside, &path).unwrap();
+        }
+        // Root may read what nobody may.
+        if world.user().id() != 0 {
+            for path in
+                [place.join("keys/ledger.pem"), place.join("ledger"), world.home.user_home().join("policy.yaml")]
+            {
+                let right = std::fs::metadata(&path).unwrap().permissions();
+                std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o000)).unwrap();
+                let refused = world.run(["touch", "ran"]).output().expect_code(125);
+                let name = path.file_name().unwrap().to_str().unwrap();
+                assert!(refused.stderr.contains(name) && refused.stderr.contains("denied"), "{refused}");
+                std::fs::set_permissions(&path, right).unwrap();
+            }
+        }
+        assert!(!world.home.workspace().join("ran").exists());
+        world.run(["true"]).success();
         world.verify();
     });
 }
