@@ -72,7 +72,7 @@ pub fn call(directory: &RunDirectory, request: &ControlRequest) -> anyhow::Resul
         }
         Err(error) => return Err(error).with_context(|| format!("failed to reach the box of `{}`", directory.run)),
     };
-    let mut exchange = || -> io::Result<Vec<u8>> {
+    let exchange = || -> io::Result<Vec<u8>> {
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
         stream.set_write_timeout(Some(REPLY_TIMEOUT))?;
         let mut line = serde_json::to_vec(request)?;

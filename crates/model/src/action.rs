@@ -191,8 +191,11 @@ fn join_port(host: &str, port: u16) -> String {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Process {
-    /// Process id as seen from outside the box.
+    /// Process id as seen from outside the box, unless `in_box` says otherwise.
     pub pid: u32,
+    /// The process id is the one the box itself counts with: what the warden tells.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_box: bool,
     /// Path of the executable inside the box.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub executable: Option<String>,
@@ -248,7 +251,7 @@ mod tests {
         let connect = |port| Deed::NetConnect { host: "example.com".into(), port };
         let first = action(connect(443));
         let mut again = action(connect(443));
-        again.process = Some(Process { pid: 7, executable: None });
+        again.process = Some(Process { pid: 7, in_box: false, executable: None });
         assert_ne!(first.id, again.id);
         assert_eq!(first.digest().unwrap(), again.digest().unwrap());
         assert_ne!(first.digest().unwrap(), action(connect(444)).digest().unwrap());

@@ -80,7 +80,7 @@ impl Attribution {
         let executable = std::fs::read_link(format!("/proc/{pid}/exe")).ok();
         // The link tells of a replaced file with a suffix that is no part of its name.
         let executable = executable.map(|path| path.to_string_lossy().trim_end_matches(" (deleted)").to_owned());
-        Some(Process { pid, executable })
+        Some(Process { pid, in_box: false, executable })
     }
 
     /// The process that holds the UDP socket with this end. The other end isn't known: a redirected datagram doesn't

@@ -81,7 +81,7 @@ pub async fn serve(gate: Arc<Gate>, subject: Subject, mut requests: mpsc::Receiv
             }
             _ => continue,
         };
-        let process = u32::try_from(pid).ok().map(|pid| Process { pid, executable: None });
+        let process = u32::try_from(pid).ok().map(|pid| Process { pid, in_box: true, executable: None });
         let action = subject.action(deed, process);
         if matches!(action.deed, Deed::FileWrite { .. }) && gate.foresee(&action) == Effect::Allow {
             // As with every other name in a writable tree, the compiled policy has allowed it already; the
