@@ -353,7 +353,6 @@ impl Inside<'_> {
         (result, traffic)
     }
 
-    #[expect(clippy::type_complexity, reason = "a network that is up must be shut down whatever comes of the start")]
     async fn start(
         &self,
         armed: &Armed,
