@@ -217,6 +217,32 @@ fn the_egress_budget_is_the_last_word() {
 }
 
 #[test]
+fn connections_share_one_budget() {
+    Web::each(|web| {
+        let sinks: Vec<TcpSink> = (0..4).map(|_| TcpSink::start()).collect();
+        let ports: Vec<String> = sinks.iter().map(|sink| sink.port().to_string()).collect();
+        web.world.policy(&format!(
+            "net:\n  default: deny\n  resolver: \"{{resolver}}\"\n  allow: [{{ host: allowed.test, ports: [{}], private: true }}]\nlimits: {{ egress_bytes: 256KiB }}\n",
+            ports.join(", ")
+        ));
+        let script = "import socket,sys,threading\n\
+            def send(port):\n\
+            \x20 try:\n\
+            \x20  s=socket.create_connection(('allowed.test',int(port)),timeout=20)\n\
+            \x20  for _ in range(64): s.sendall(b'x'*16384)\n\
+            \x20 except OSError: pass\n\
+            all=[threading.Thread(target=send,args=(port,)) for port in sys.argv[1:]]\n\
+            [one.start() for one in all]; [one.join() for one in all]\n";
+        web.world.run(["python3", "-c", script]).args(&ports).success();
+        let sent: i64 = web.world.deeds("net.connect").iter().map(|row| figure(row, "sent_bytes")).sum();
+        assert!(sent > 0 && sent <= 256 * 1024, "{sent} bytes are recorded");
+        // What is cut off may be lost on the way, so less than that may have come.
+        let arrived: u64 = sinks.iter().map(|sink| sink.arrived().byte_count).sum();
+        assert!(arrived <= 256 * 1024, "{arrived} bytes left the box");
+    });
+}
+
+#[test]
 fn a_denied_name_does_not_resolve_and_is_never_asked_upstream() {
     Web::each(|web| {
         web.allow("  deny: [deep.allowed.test]\n");
