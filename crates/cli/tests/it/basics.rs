@@ -278,3 +278,39 @@ fn a_projects_policy_can_only_narrow() {
         assert!(refused.stderr.contains("bartizan.yaml:2") && refused.stderr.contains("`net`"), "{refused}");
     });
 }
+
+#[test]
+fn a_newcomer_gets_there_with_the_defaults() {
+    World::each(|world| {
+        world.home.write("src/main.c", "int main;\n");
+        world.home.write(".env", "TOKEN=secret-4b1d\n");
+        let run = |arguments: &[&str]| world.bartizan(["run"]).args(arguments).output();
+        let plain = run(&["--", "sh", "-c", "cat src/main.c; cat .env; echo new >made; echo x >.envrc; true"]);
+        assert!(plain.status.success() && plain.stdout == "int main;\n", "{plain}");
+        assert_eq!(world.home.read("made"), "new\n");
+        assert!(!world.home.workspace().join(".envrc").exists());
+        assert!(plain.stderr.contains("bartizan log list") && plain.stderr.contains("policy suggest"), "{plain}");
+        let quiet = run(&["--quiet", "--", "sh", "-c", "echo x >.envrc; true"]);
+        assert!(!quiet.stderr.contains("bartizan:"), "{quiet}");
+
+        for persona in ["coding_assistant", "sre", "secops", "data_architect", "standard", "permissive"] {
+            let ran = run(&["--persona", persona, "--", "cat", "src/main.c"]);
+            assert_eq!(ran.stdout, "int main;\n", "{persona}: {ran}");
+            let row = world.deed("exec.run", "src/main.c");
+            assert_eq!(row["record"]["action"]["principal"]["persona"], persona, "{row:#}");
+        }
+        // The strictest wants control groups, which not every account can have; then it says so and starts nothing.
+        let strict = run(&["--persona", "strict", "--", "sh", "-c", "cat src/main.c; echo over >src/main.c"]);
+        if strict.code() == 125 {
+            assert!(strict.stderr.contains("cgroup") && strict.stdout.is_empty(), "{strict}");
+        } else {
+            assert!(!strict.status.success() && strict.stdout == "int main;\n", "{strict}");
+        }
+        assert_eq!(world.home.read("src/main.c"), "int main;\n");
+        let unknown = run(&["--persona", "coding_asistant", "--", "true"]).expect_code(125);
+        assert!(unknown.stderr.contains("`coding_assistant`"), "{unknown}");
+        let both = run(&["--persona", "sre", "--policy", "x", "--", "true"]);
+        assert!(!both.status.success(), "{both}");
+        world.verify();
+    });
+}
