@@ -23,6 +23,11 @@ use crate::traffic::Meter;
 const GONE_CHECK: Duration = Duration::from_millis(200);
 /// How long a program may take to send the request that is to be decided.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long after the run's end a connection may go without moving a byte: what a program wrote before it ended
+/// is still in our hands and is sent on.
+const FLUSH_PAUSE: Duration = Duration::from_millis(60);
+/// How long that may take in all; less than the wait for connections to end.
+const FLUSH_MAX: Duration = Duration::from_secs(4);
 const ESTABLISHED: &[u8] = b"HTTP/1.1 200 Connection established\r\n\r\n";
 
 /// A connection that a program of the box has made.
@@ -149,7 +154,7 @@ impl Flow<'_> {
     ) -> (Ended, Option<SocketAddr>) {
         let dialled = tokio::select! {
             dialled = self.context.upstream.dial(self.armed) => dialled,
-            () = self.context.stopped() => return (stopped("the run ended"), None),
+            () = self.left_behind() => return (stopped("the run ended"), None),
         };
         let (server, address) = match dialled {
             Ok(dialled) => dialled,
@@ -166,13 +171,32 @@ impl Flow<'_> {
         let link = Link { client: self.client, server: &server, meter, host: self.host, port: self.port, pinned };
         let ended = tokio::select! {
             ended = relay(&link, start) => self.ended(ended, meter),
-            () = self.context.stopped() => stopped("the run ended"),
+            () = self.idle_after_the_end(meter) => stopped("the run ended"),
             () = self.context.denied(armed) => stopped("policy was changed and denies it now"),
         };
         if !matches!(ended.farewell, Farewell::Close) {
             reset(server);
         }
         (ended, Some(address))
+    }
+
+    /// Resolves some time after the run's end, for what can't be measured in bytes.
+    async fn left_behind(&self) {
+        self.context.stopped().await;
+        tokio::time::sleep(FLUSH_MAX / 2).await;
+    }
+
+    /// Resolves when the run has ended and this connection moves nothing more, or has taken too long about it.
+    async fn idle_after_the_end(&self, meter: &Meter) {
+        self.context.stopped().await;
+        let deadline = Instant::now() + FLUSH_MAX;
+        loop {
+            let before = (meter.sent(), meter.received());
+            tokio::time::sleep(FLUSH_PAUSE).await;
+            if before == (meter.sent(), meter.received()) || Instant::now() >= deadline {
+                return;
+            }
+        }
     }
 
     /// A connection whose requests are decided one by one: plain HTTP, one request, decided before anything is dialled.

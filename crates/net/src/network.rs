@@ -199,7 +199,13 @@ fn accept(context: &Arc<Context>, listener: TcpListener, kind: Kind) -> JoinHand
         tokio::pin!(stopped);
         loop {
             tokio::select! {
-                () = &mut stopped => return connections,
+                () = &mut stopped => {
+                    // What was made before the end waits in the backlog.
+                    while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+                        start(&context, &mut connections, kind, stream, peer);
+                    }
+                    return connections;
+                }
                 arrived = listener.accept() => match arrived {
                     Ok((stream, peer)) => {
                         start(&context, &mut connections, kind, stream, peer);

@@ -68,6 +68,19 @@ pub(crate) fn create(run: &str, limits: &Limits) -> io::Result<Groups> {
     }
 }
 
+/// Every place at which [`create`] may make a group for this run: written down before it does, so that a
+/// process killed amid it leaves nothing that can't be found.
+pub(crate) fn intended(run: &str) -> Groups {
+    let name = format!("{PREFIX}{run}");
+    let Ok(surroundings) = Surroundings::read() else { return Groups::default() };
+    let unified = surroundings
+        .unified
+        .iter()
+        .flat_map(|(mount, path)| path.ancestors().map(|ancestor| mount.join(ancestor).join(&name)));
+    let legacy = surroundings.legacy.iter().map(|(_, mount, path)| mount.join(path).join(&name));
+    Groups { version: 0, directories: unified.chain(legacy).collect() }
+}
+
 /// Says which groups could be made here, without making any.
 pub(crate) fn describe() -> String {
     match Surroundings::read() {

@@ -52,7 +52,11 @@ pub fn collect_leftovers(runs: &Path) -> io::Result<Leftovers> {
                 cgroup::remove(group);
             }
         }
-        fs::remove_dir_all(&directory)?;
+        match fs::remove_dir_all(&directory) {
+            // Another start clears up at the same time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed?,
+        }
         found.runs.push(record.run);
     }
     Ok(found)

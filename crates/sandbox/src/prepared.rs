@@ -58,7 +58,7 @@ pub(crate) struct Janitor {
 pub fn prepare(spec: BoxSpec) -> Result<PreparedBox, StartError> {
     let run_file = |source| StartError::RunFile { path: spec.run_dir.clone(), source };
     // The record stands before the groups do, so that no group is ever without one.
-    leftovers::write(&spec.run_dir, &spec.run, &Groups::default()).map_err(run_file)?;
+    leftovers::write(&spec.run_dir, &spec.run, &cgroup::intended(&spec.run)).map_err(run_file)?;
     let (groups, group_status) = make_groups(&spec)?;
     let made = leftovers::write(&spec.run_dir, &spec.run, &groups)
         .map_err(run_file)
@@ -207,19 +207,15 @@ impl PreparedBox {
 }
 
 impl Drop for Janitor {
-    /// Ends the box and, without making the caller wait, sees to it that no zombie is left.
+    /// Ends the box and waits the few milliseconds until it is gone: the caller may be about to exit, and then
+    /// nobody would clear up.
     fn drop(&mut self) {
         if self.reaped {
             return;
         }
         let _ = rustix::net::shutdown(&self.socket, rustix::net::Shutdown::Both);
-        let pid = self.pid;
-        let groups = self.groups.clone();
-        let wait = move || {
-            let _ = rustix::process::waitpid(Some(pid), rustix::process::WaitOptions::empty());
-            groups.remove();
-        };
-        let _ = std::thread::Builder::new().name("box-janitor".to_owned()).spawn(wait);
+        let _ = rustix::process::waitpid(Some(self.pid), rustix::process::WaitOptions::empty());
+        self.groups.remove();
     }
 }
 

@@ -18,6 +18,7 @@ mod boxes;
 mod check;
 mod escapes;
 mod homes;
+mod last_words;
 mod ledgers;
 mod missing_layers;
 mod network;
