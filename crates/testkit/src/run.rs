@@ -318,6 +318,10 @@ fn die_with_parent(command: &mut Command) {
     // SAFETY: prctl is async-signal-safe and the closure touches no memory of the parent.
     unsafe {
         command.pre_exec(|| {
+            // Whoever runs the tests in the background has them ignored, and programs inherit that.
+            for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) == 0 {
                 Ok(())
             } else {

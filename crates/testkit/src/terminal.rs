@@ -149,6 +149,9 @@ fn start(command: &mut Command, side: &OwnedFd) -> Child {
     // descriptor 0 is the terminal's side, which outlives the closure.
     unsafe {
         command.pre_exec(|| {
+            for signal in [libc::SIGINT, libc::SIGQUIT, libc::SIGHUP] {
+                libc::signal(signal, libc::SIG_DFL);
+            }
             rustix::process::setsid()?;
             rustix::process::ioctl_tiocsctty(BorrowedFd::borrow_raw(libc::STDIN_FILENO))?;
             Ok(())
