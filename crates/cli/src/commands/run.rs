@@ -20,9 +20,6 @@ const EXIT_NOT_EXECUTABLE: u8 = 126;
 const EXIT_NOT_FOUND: u8 = 127;
 const EXIT_SIGNAL_BASE: i32 = 128;
 
-/// Worker threads: the relay of a busy connection must not hold up the others.
-const WORKERS: usize = 2;
-
 /// Run a program in a box, under policy, on the record
 ///
 /// The directory you are in becomes the box's workspace. Everything else of this machine is absent or
@@ -62,7 +59,8 @@ impl Run {
             command: self.command,
             quiet: self.quiet,
         };
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(WORKERS).enable_all().build()?;
+        // One thread is enough for decisions: traffic, the terminal and the ledger have threads of their own.
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(crate::run::run(&home, style, wanted));
         runtime.shutdown_background();
         let report = match ended {
