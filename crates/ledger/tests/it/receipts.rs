@@ -40,7 +40,7 @@ fn done_and_refused_actions_have_receipts_that_verify_offline() {
 fn receipts_survive_awkward_arguments() {
     let home = Home::new();
     let ledger = home.open();
-    let arguments = r#"{"big":9007199254740993,"half":0.5,"e":1e300,"neg":-0.0,"tiny":5e-324,"i":-9223372036854775808,"z":null,"s":"é\u0000\u2028😀","a":[1.0,[],{}],"":1}"#;
+    let arguments = r#"{"big":9007199254740991,"half":0.5,"e":1e300,"neg":-0.0,"tiny":5e-324,"i":-9007199254740991,"z":null,"s":"é\u0000\u2028😀","a":[1.0,[],{}],"":1}"#;
     let call =
         Deed::ToolCall { server: "s".into(), name: "n".into(), arguments: serde_json::from_str(arguments).unwrap() };
     let call = action(None, "coder", call);
