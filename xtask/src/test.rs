@@ -123,5 +123,6 @@ impl Steps {
             self.started.elapsed().as_secs_f64(),
             if shell::is_root() { "root (and, inside the tests, as an ordinary user)" } else { "an ordinary user" }
         );
+        println!("{} passed, 0 failed", self.done.len());
     }
 }
