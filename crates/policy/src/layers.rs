@@ -267,9 +267,15 @@ impl Roots {
     fn reduced(mut self) -> Self {
         self.trees.sort();
         self.trees.dedup();
-        let all = self.trees.clone();
-        self.trees.retain(|tree| !all.iter().any(|other| other != tree && tree.starts_with(other)));
+        // A directory sorts right before what is in it.
+        let mut all: Vec<PathBuf> = Vec::with_capacity(self.trees.len());
+        for tree in self.trees {
+            if !all.last().is_some_and(|parent| tree.starts_with(parent)) {
+                all.push(tree);
+            }
+        }
         self.files.retain(|file| !all.iter().any(|tree| file.starts_with(tree)));
+        self.trees = all;
         self.files.sort();
         self.files.dedup();
         self

@@ -126,7 +126,9 @@ impl Redactor {
         }
         let mut matches = Vec::new();
         for (index, compiled) in self.rules.rules.iter().enumerate() {
-            if hinted & (1 << index) != 0 {
+            let needs = compiled.rule.needs;
+            let is_possible = || needs.is_empty() || bytes.iter().any(|byte| needs.contains(byte));
+            if hinted & (1 << index) != 0 && is_possible() {
                 search(compiled.rule, compiled.pattern(), bytes, &mut matches);
             }
         }
@@ -155,7 +157,8 @@ impl Rules {
         }
         let hints = AhoCorasick::builder()
             .ascii_case_insensitive(true)
-            .kind(Some(AhoCorasickKind::DFA))
+            // Built in every process, and as quick as the texts are short.
+            .kind(Some(AhoCorasickKind::ContiguousNFA))
             .build(hints)
             .expect("constant hints");
         Self { hints, rule_of_hint, rules }

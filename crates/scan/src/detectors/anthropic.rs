@@ -2,8 +2,13 @@
 
 use super::{Rule, always};
 
-pub(super) const RULES: &[Rule] =
-    &[Rule { kind: "anthropic-key", hints: &["sk-ant-"], pattern: r"sk-ant-[A-Za-z0-9_-]{20,}", accepts: always }];
+pub(super) const RULES: &[Rule] = &[Rule {
+    kind: "anthropic-key",
+    needs: b"",
+    hints: &["sk-ant-"],
+    pattern: r"sk-ant-[A-Za-z0-9_-]{20,}",
+    accepts: always,
+}];
 
 #[cfg(test)]
 mod tests {

@@ -28,12 +28,14 @@ macro_rules! value {
 pub(super) const RULES: &[Rule] = &[
     Rule {
         kind: "secret",
+        needs: b"=:%",
         hints: HINTS,
         pattern: concat!("(?i)", secret_names!(), r#"(?:\\*["'])?[ \t]*(?:=>|:=|=|:|%3d)[ \t]*"#, value!()),
         accepts: is_assigned_secret,
     },
     Rule {
         kind: "secret",
+        needs: b"-",
         hints: HINTS,
         pattern: concat!(
             r"(?i)(?:^|[\s",

@@ -5,6 +5,7 @@ use super::{Found, Rule, always};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         kind: "authorization",
+        needs: b"",
         hints: &["authorization"],
         pattern: concat!(
             r#"(?i)authorization(?:\\*["'])?[ \t]*[:=,][ \t]*(?:\\*["'])?"#,
@@ -16,6 +17,7 @@ pub(super) const RULES: &[Rule] = &[
     },
     Rule {
         kind: "authorization",
+        needs: b"",
         hints: &["bearer", "basic"],
         pattern: r"(?i)\b(?:bearer|basic)(?:[ \t]|%20|\+)+([a-z0-9._~+/=-]{12,})",
         accepts: looks_encoded,

@@ -5,12 +5,14 @@ use super::{Rule, always, has_digit_and_letter};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         kind: "aws-access-key",
+        needs: b"",
         hints: &["AKIA", "ASIA", "ABIA", "ACCA"],
         pattern: r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b",
         accepts: always,
     },
     Rule {
         kind: "aws-secret-key",
+        needs: b"",
         hints: &["secret"],
         pattern: concat!(
             r#"(?i)secret[_-]?(?:access[_-]?)?key(?:\\*["'])?[ \t]*(?:=>|:=|[=:]|%3d)[ \t]*(?:\\*["'])?"#,

@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "cookie",
+    needs: b"",
     hints: &["cookie"],
     pattern: r#"(?i)\b(?:set-)?cookie(?:\\*["'])?[ \t]*:[ \t]*(?:\\*["'])?([^\s"'\\=;]+=[^\r\n"'\\]+)"#,
     accepts: always,

@@ -4,6 +4,7 @@ use super::{Rule, has_digit_and_letter};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "crates-io-token",
+    needs: b"",
     hints: &["cio"],
     pattern: r"\b(cio[A-Za-z0-9]{32})\b",
     accepts: |found| has_digit_and_letter(found) && found.secret.iter().any(u8::is_ascii_uppercase),

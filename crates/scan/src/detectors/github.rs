@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "github-token",
+    needs: b"",
     hints: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
     pattern: r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}",
     accepts: always,

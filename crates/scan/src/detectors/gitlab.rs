@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "gitlab-token",
+    needs: b"",
     hints: &[
         "glpat-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glsoat-", "gloas-",
         "glffct-",

@@ -3,9 +3,10 @@
 use super::{Rule, always, has_digit_and_letter};
 
 pub(super) const RULES: &[Rule] = &[
-    Rule { kind: "google-api-key", hints: &["AIza"], pattern: r"AIza[A-Za-z0-9_-]{35}", accepts: always },
+    Rule { kind: "google-api-key", needs: b"", hints: &["AIza"], pattern: r"AIza[A-Za-z0-9_-]{35}", accepts: always },
     Rule {
         kind: "google-oauth",
+        needs: b"",
         hints: &["ya29.", "GOCSPX-"],
         pattern: r"ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}",
         accepts: has_digit_and_letter,

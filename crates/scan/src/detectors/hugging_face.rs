@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "hugging-face-token",
+    needs: b"",
     hints: &["hf_", "api_org_"],
     pattern: r"\b((?:hf|api_org)_[A-Za-z0-9]{30,})\b",
     accepts: always,

@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "jwt",
+    needs: b"",
     hints: &["eyJ"],
     // `eyJ` is `{"` in base64: every header starts so. The signature may be missing (`alg: none`).
     pattern: r"eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+){1,4}\.?",

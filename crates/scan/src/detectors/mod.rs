@@ -58,6 +58,8 @@ pub(crate) struct Rule {
     pub kind: &'static str,
     /// At least one of these is part of every match, in any case. They decide whether the pattern is tried at all.
     pub hints: &'static [&'static str],
+    /// Where hints are everyday words: at least one of these bytes is part of every match, too. Empty says nothing.
+    pub needs: &'static [u8],
     /// The secret is the first group that takes part, or the whole match where there is no group.
     pub pattern: &'static str,
     /// Turns away what only looks like a secret.

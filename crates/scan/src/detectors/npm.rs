@@ -3,7 +3,7 @@
 use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] =
-    &[Rule { kind: "npm-token", hints: &["npm_"], pattern: r"npm_[A-Za-z0-9]{36}", accepts: always }];
+    &[Rule { kind: "npm-token", needs: b"", hints: &["npm_"], pattern: r"npm_[A-Za-z0-9]{36}", accepts: always }];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use super::{Rule, has_digit_and_letter};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "openai-key",
+    needs: b"",
     hints: &["sk-"],
     // A letter before `sk-` is the end of a word such as `task-`.
     pattern: r"(?:^|[^a-z])(sk-(?:(?:proj|svcacct|admin|None|or-v1)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,}))",

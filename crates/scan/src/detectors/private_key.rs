@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "private-key",
+    needs: b"",
     hints: &["PRIVATE KEY"],
     // Header lines, then the base64 body. The body is described by its characters instead of "anything up to
     // the end line", so that a key without an end doesn't swallow what follows it.

@@ -2,8 +2,13 @@
 
 use super::{Rule, always};
 
-pub(super) const RULES: &[Rule] =
-    &[Rule { kind: "pypi-token", hints: &["pypi-AgE"], pattern: r"pypi-AgE[A-Za-z0-9_-]{50,}", accepts: always }];
+pub(super) const RULES: &[Rule] = &[Rule {
+    kind: "pypi-token",
+    needs: b"",
+    hints: &["pypi-AgE"],
+    pattern: r"pypi-AgE[A-Za-z0-9_-]{50,}",
+    accepts: always,
+}];
 
 #[cfg(test)]
 mod tests {

@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "query-secret",
+    needs: b"",
     hints: &[
         "password=",
         "passwd=",

@@ -5,12 +5,14 @@ use super::{Rule, always, has_digit_and_letter};
 pub(super) const RULES: &[Rule] = &[
     Rule {
         kind: "slack-token",
+        needs: b"",
         hints: &["xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxe.", "xapp-"],
         pattern: r"(?:xox[a-eoprs](?:\.xox[bp])?|xapp)-[A-Za-z0-9%-]{10,}",
         accepts: has_digit_and_letter,
     },
     Rule {
         kind: "slack-webhook",
+        needs: b"",
         hints: &["hooks.slack.com/"],
         pattern: r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{20,})",
         accepts: always,

@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "stripe-key",
+    needs: b"",
     hints: &["k_live_", "k_test_", "whsec_"],
     pattern: r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}",
     accepts: always,

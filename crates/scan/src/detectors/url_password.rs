@@ -4,6 +4,7 @@ use super::{Rule, always};
 
 pub(super) const RULES: &[Rule] = &[Rule {
     kind: "url-password",
+    needs: b"",
     hints: &["://"],
     pattern: r#"://[^\s/?\#@:"'<>\\]*:([^\s/?\#"'<>\\]+)@"#,
     accepts: always,
