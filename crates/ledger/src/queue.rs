@@ -2,6 +2,7 @@
 //! commit takes along all who are about to ask, rather than the first of them alone.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -14,6 +15,10 @@ use crate::writer::Pending;
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 /// Longest wait for the company of the last batch: a few commits of a quick disk.
 const LINGER_MAX: Duration = Duration::from_micros(500);
+
+/// How long the commit thread looks for the next request before it sleeps: whoever asks again at once, as most do,
+/// need not wait until it has woken up.
+const SPIN: Duration = Duration::from_micros(60);
 
 /// A record that somebody waits for.
 pub(crate) struct Request {
@@ -35,6 +40,8 @@ struct State {
 pub(crate) struct Queue {
     state: Mutex<State>,
     wake: Condvar,
+    /// Something happened since the last time everything was taken; a hint for who looks without locking.
+    stirred: AtomicBool,
 }
 
 impl Queue {
@@ -45,6 +52,7 @@ impl Queue {
             return Err(request);
         }
         state.requests.push_back(request);
+        self.stirred.store(true, Ordering::Release);
         if state.awaited > 0 && state.requests.len() >= state.awaited {
             state.awaited = 0;
             drop(state);
@@ -56,11 +64,16 @@ impl Queue {
     /// Takes nothing more; what is in it is still given out.
     pub(crate) fn close(&self) {
         self.lock().closed = true;
+        self.stirred.store(true, Ordering::Release);
         self.wake.notify_one();
     }
 
     /// Waits for a request, and then a little for as many as `hoped`; empty once it is closed and done.
     pub(crate) fn take(&self, hoped: usize, linger: Duration) -> Vec<Request> {
+        let patience = Instant::now() + SPIN;
+        while !self.stirred.load(Ordering::Acquire) && Instant::now() < patience {
+            std::hint::spin_loop();
+        }
         let mut state = self.lock();
         while state.requests.is_empty() && !state.closed {
             state.awaited = 1;
@@ -83,7 +96,9 @@ impl Queue {
             first || bytes <= BATCH_BYTES_MAX
         };
         let count = state.requests.iter().take_while(fits).count();
-        state.requests.drain(..count).collect()
+        let taken = state.requests.drain(..count).collect();
+        self.stirred.store(!state.requests.is_empty() || state.closed, Ordering::Release);
+        taken
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
