@@ -6,6 +6,7 @@ mod account;
 mod commands;
 mod control;
 mod home;
+mod moment;
 mod output;
 mod policies;
 mod run;

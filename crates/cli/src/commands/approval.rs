@@ -6,14 +6,15 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use bartizan_api::control::{ControlReply, ControlRequest, PendingApproval, WireDecision};
 use clap::{Args, Subcommand};
-use jiff::{Span, Timestamp};
+use jiff::Timestamp;
 
 use crate::commands::boxes::age;
 use crate::control::{self, RunDirectory};
 use crate::home::Home;
+use crate::moment::{self, Direction};
 use crate::output::{self, Style, Table, short};
 
 /// How often `watch` looks; each look is a question to processes of this machine.
@@ -213,16 +214,7 @@ fn watch(home: &Home, style: Style, json: bool) -> anyhow::Result<()> {
 
 /// A moment to come, from a date, a time, or a while from now.
 fn moment(text: &str, now: Timestamp) -> anyhow::Result<Timestamp> {
-    let help = || format!("`{text}` is no time; write `7d`, `8h`, `2026-12-31` or `2026-12-31T18:00Z`");
-    let until = if let Ok(span) = text.parse::<Span>() {
-        let zoned = now.to_zoned(jiff::tz::TimeZone::system());
-        zoned.checked_add(span).with_context(help)?.timestamp()
-    } else if let Ok(timestamp) = text.parse::<Timestamp>() {
-        timestamp
-    } else {
-        let date: jiff::civil::Date = text.parse().ok().with_context(help)?;
-        date.to_zoned(jiff::tz::TimeZone::system()).with_context(help)?.timestamp()
-    };
+    let until = moment::parse(text, now, Direction::Ahead).map_err(anyhow::Error::msg)?;
     if until <= now {
         bail!("`{text}` has passed; name a time to come");
     }

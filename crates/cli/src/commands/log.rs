@@ -10,11 +10,12 @@ use bartizan_crypto::key_file;
 use bartizan_ledger::{Entry, Follow, Index, Query, Row, VerifyOptions, WitnessState};
 use bartizan_model::{ActionKind, Effect, OutcomeStatus, Record};
 use clap::{Args, Subcommand};
-use jiff::{Span, Timestamp};
+use jiff::Timestamp;
 use serde_json::json;
 
 use crate::control;
 use crate::home::{Home, read_bounded};
+use crate::moment::{self, Direction};
 use crate::output::{self, Style, Table, short};
 use crate::wiring::Trust;
 
@@ -115,15 +116,7 @@ fn effect(text: &str) -> Result<Effect, String> {
 
 /// A time, or a while ago.
 fn moment(text: &str) -> Result<Timestamp, String> {
-    let help = || format!("`{text}` is no time; write `2h`, `7d`, `2026-12-31` or `2026-12-31T18:00Z`");
-    if let Ok(span) = text.parse::<Span>() {
-        let now = Timestamp::now().to_zoned(jiff::tz::TimeZone::system());
-        return now.checked_sub(span).map(|moment| moment.timestamp()).map_err(|_| help());
-    }
-    text.parse::<Timestamp>().or_else(|_| {
-        let date: jiff::civil::Date = text.parse().map_err(|_| help())?;
-        date.to_zoned(jiff::tz::TimeZone::system()).map(|midnight| midnight.timestamp()).map_err(|_| help())
-    })
+    moment::parse(text, Timestamp::now(), Direction::Ago)
 }
 
 impl Log {
