@@ -10,10 +10,16 @@
 //!
 //! Start reading at [`Redactor`]; a new detector is one file under `detectors/` and one line in its list.
 
+pub mod detector;
 mod detectors;
+mod engine;
 mod json;
 mod printable;
 mod redactor;
+mod scanner;
+mod sighting;
 
 pub use printable::{is_deceptive, printable};
 pub use redactor::{Match, Redactor};
+pub use scanner::{Options, Scanner};
+pub use sighting::{Class, REPORT_SCORE, Sighting};

@@ -1,14 +1,9 @@
 //! Anthropic: API, admin and OAuth keys.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "anthropic-key",
-    needs: b"",
-    hints: &["sk-ant-"],
-    pattern: r"sk-ant-[A-Za-z0-9_-]{20,}",
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] =
+    &[secret("anthropic-key", &[Hint::Exact(&["sk-ant-"])], Look::From(r"sk-ant-[A-Za-z0-9_-]{20,}", always))];
 
 #[cfg(test)]
 mod tests {

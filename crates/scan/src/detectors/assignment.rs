@@ -1,6 +1,6 @@
 //! Values assigned to a name that says they are secret: in shells, code, YAML, JSON and command lines.
 
-use super::{Found, Rule};
+use crate::detector::{Detector, Found, Hint, Look, secret};
 use crate::redactor::is_marker;
 
 macro_rules! secret_names {
@@ -25,29 +25,67 @@ macro_rules! value {
     };
 }
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        kind: "secret",
-        needs: b"=:%",
-        hints: HINTS,
-        pattern: concat!("(?i)", secret_names!(), r#"(?:\\*["'])?[ \t]*(?:=>|:=|=|:|%3d)[ \t]*"#, value!()),
-        accepts: is_assigned_secret,
-    },
-    Rule {
-        kind: "secret",
-        needs: b"-",
-        hints: HINTS,
-        pattern: concat!(
-            r"(?i)(?:^|[\s",
-            r#""'])--?(?:[a-z0-9]+[_-])*(?:password|passwd|passphrase|secret|token|api[_-]?key)"#,
-            r#"(?:[ \t]+|\\*["'][ \t]*,[ \t]*)"#,
-            value!()
+pub(super) const RULES: &[Detector] = &[
+    secret(
+        "secret",
+        &[Hint::AnyCase(HINTS)],
+        Look::From(
+            concat!("(?i)", secret_names!(), r#"(?:\\*["'])?[ \t]*(?:=>|:=|=|:|%3d)[ \t]*"#, value!()),
+            is_assigned_secret,
         ),
-        accepts: is_flag_value,
-    },
+    ),
+    secret(
+        "secret",
+        &[Hint::AnyCase(FLAG_HINTS)],
+        Look::From(
+            concat!(
+                r"(?i)(?:password|passwd|passphrase|secret|token|api[_-]?key)",
+                r#"(?:[ \t]+|\\*["'][ \t]*,[ \t]*)"#,
+                value!()
+            ),
+            is_flag_value,
+        ),
+    ),
 ];
 
-const HINTS: &[&str] = &["passw", "passphrase", "pwd", "secret", "token", "credential", "key"];
+const HINTS: &[&str] = &[
+    "password",
+    "passwd",
+    "passphrase",
+    "pwd",
+    "secret",
+    "token",
+    "credential",
+    "api_key",
+    "api-key",
+    "apikey",
+    "access_key",
+    "access-key",
+    "accesskey",
+    "private_key",
+    "private-key",
+    "privatekey",
+    "auth_key",
+    "auth-key",
+    "authkey",
+    "account_key",
+    "account-key",
+    "accountkey",
+    "signing_key",
+    "signing-key",
+    "signingkey",
+    "encryption_key",
+    "encryption-key",
+    "encryptionkey",
+    "master_key",
+    "master-key",
+    "masterkey",
+];
+
+const FLAG_HINTS: &[&str] = &["password", "passwd", "passphrase", "secret", "token", "api_key", "api-key", "apikey"];
+
+/// Longer names of flags and parameters are nobody's.
+const NAME_BYTES_MAX: usize = 64;
 
 /// Words that stand where a secret would in code, templates and examples.
 const PLACEHOLDERS: &[&[u8]] =
@@ -102,7 +140,14 @@ pub(crate) fn is_sensitive_flag(argument: &str) -> bool {
     argument.starts_with('-') && !argument.contains(['=', ' ']) && is_sensitive_name(argument)
 }
 
-fn is_assigned_secret(found: &Found<'_>) -> bool {
+/// What is known by a name alone may be a password or an example of one.
+const WEAK: u8 = 40;
+
+fn is_assigned_secret(found: &Found<'_>) -> u8 {
+    if is_assigned(found) { WEAK } else { 0 }
+}
+
+fn is_assigned(found: &Found<'_>) -> bool {
     let name_is = |name: &[u8]| found.whole.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name));
     let secret = found.secret;
     if is_placeholder(secret) {
@@ -120,8 +165,18 @@ fn is_assigned_secret(found: &Found<'_>) -> bool {
     true
 }
 
-fn is_flag_value(found: &Found<'_>) -> bool {
-    !found.secret.starts_with(b"-") && !is_placeholder(found.secret)
+fn is_flag_value(found: &Found<'_>) -> u8 {
+    if is_flag(found) && !found.secret.starts_with(b"-") && !is_placeholder(found.secret) { WEAK } else { 0 }
+}
+
+/// Whether the name that was found ends a flag such as `--auth-token`.
+fn is_flag(found: &Found<'_>) -> bool {
+    let before = found.text.get(found.at.start.saturating_sub(NAME_BYTES_MAX)..found.at.start).unwrap_or_default();
+    let name = before.iter().rev().take_while(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).count();
+    let (outside, name) = before.split_at(before.len() - name);
+    name.starts_with(b"-")
+        && name.ends_with(b"-") | name.ends_with(b"_")
+        && outside.last().is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'".contains(byte))
 }
 
 fn is_placeholder(secret: &[u8]) -> bool {

@@ -1,32 +1,31 @@
 //! Credentials in `Authorization` headers, and after the scheme's name alone.
 
-use super::{Found, Rule, always};
+use crate::detector::{Detector, Found, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        kind: "authorization",
-        needs: b"",
-        hints: &["authorization"],
-        pattern: concat!(
-            r#"(?i)authorization(?:\\*["'])?[ \t]*[:=,][ \t]*(?:\\*["'])?"#,
-            r#"(?:(?:basic|bearer|token|negotiate|apikey|dpop)[ \t]+([^\s"'\\,;]+)"#,
-            // Schemes with a list of parameters: all of them, to the end of the value.
-            r#"|(?:digest|hawk|oauth|aws4-hmac-sha256)[ \t]+([^\r\n]+))"#,
+pub(super) const RULES: &[Detector] = &[
+    secret(
+        "authorization",
+        &[Hint::AnyCase(&["authorization"])],
+        Look::From(
+            concat!(
+                r#"(?i)authorization(?:\\*["'])?[ \t]*[:=,][ \t]*(?:\\*["'])?"#,
+                r#"(?:(?:basic|bearer|token|negotiate|apikey|dpop)[ \t]+([^\s"'\\,;]+)"#,
+                // Schemes with a list of parameters: all of them, to the end of the value.
+                r#"|(?:digest|hawk|oauth|aws4-hmac-sha256)[ \t]+([^\r\n]+))"#,
+            ),
+            always,
         ),
-        accepts: always,
-    },
-    Rule {
-        kind: "authorization",
-        needs: b"",
-        hints: &["bearer", "basic"],
-        pattern: r"(?i)\b(?:bearer|basic)(?:[ \t]|%20|\+)+([a-z0-9._~+/=-]{12,})",
-        accepts: looks_encoded,
-    },
+    ),
+    secret(
+        "authorization",
+        &[Hint::AnyCase(&["bearer", "basic"])],
+        Look::From(r"(?i)\b(?:bearer|basic)(?:[ \t]|%20|\+)+([a-z0-9._~+/=-]{12,})", looks_encoded),
+    ),
 ];
 
 /// Sentences go on after `basic` and `bearer`; what goes on with a digit or padding is a credential.
-fn looks_encoded(found: &Found<'_>) -> bool {
-    found.secret.iter().any(u8::is_ascii_digit) || found.secret.ends_with(b"=")
+fn looks_encoded(found: &Found<'_>) -> u8 {
+    if found.secret.iter().any(u8::is_ascii_digit) || found.secret.ends_with(b"=") { 60 } else { 0 }
 }
 
 #[cfg(test)]

@@ -1,25 +1,24 @@
 //! Amazon Web Services: access key ids, and secret keys where their name stands before them.
 
-use super::{Rule, always, has_digit_and_letter};
+use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        kind: "aws-access-key",
-        needs: b"",
-        hints: &["AKIA", "ASIA", "ABIA", "ACCA"],
-        pattern: r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b",
-        accepts: always,
-    },
-    Rule {
-        kind: "aws-secret-key",
-        needs: b"",
-        hints: &["secret"],
-        pattern: concat!(
-            r#"(?i)secret[_-]?(?:access[_-]?)?key(?:\\*["'])?[ \t]*(?:=>|:=|[=:]|%3d)[ \t]*(?:\\*["'])?"#,
-            r"([a-z0-9/+]{40})(?:[^a-z0-9/+]|$)",
+pub(super) const RULES: &[Detector] = &[
+    secret(
+        "aws-access-key",
+        &[Hint::Exact(&["AKIA", "ASIA", "ABIA", "ACCA"])],
+        Look::From(r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", always),
+    ),
+    secret(
+        "aws-secret-key",
+        &[Hint::AnyCase(&["secret"])],
+        Look::From(
+            concat!(
+                r#"(?i)secret[_-]?(?:access[_-]?)?key(?:\\*["'])?[ \t]*(?:=>|:=|[=:]|%3d)[ \t]*(?:\\*["'])?"#,
+                r"([a-z0-9/+]{40})(?:[^a-z0-9/+]|$)",
+            ),
+            has_digit_and_letter,
         ),
-        accepts: has_digit_and_letter,
-    },
+    ),
 ];
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Cookie headers: a session cookie is as good as a password.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "cookie",
-    needs: b"",
-    hints: &["cookie"],
-    pattern: r#"(?i)\b(?:set-)?cookie(?:\\*["'])?[ \t]*:[ \t]*(?:\\*["'])?([^\s"'\\=;]+=[^\r\n"'\\]+)"#,
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "cookie",
+    &[Hint::AnyCase(&["cookie"])],
+    Look::From(r#"(?i)\b(?:set-)?cookie(?:\\*["'])?[ \t]*:[ \t]*(?:\\*["'])?([^\s"'\\=;]+=[^\r\n"'\\]+)"#, always),
+)];
 
 #[cfg(test)]
 mod tests {

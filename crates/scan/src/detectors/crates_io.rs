@@ -1,14 +1,14 @@
 //! crates.io: API tokens.
 
-use super::{Rule, has_digit_and_letter};
+use crate::detector::{Detector, Hint, Look, has_digit_and_letter, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "crates-io-token",
-    needs: b"",
-    hints: &["cio"],
-    pattern: r"\b(cio[A-Za-z0-9]{32})\b",
-    accepts: |found| has_digit_and_letter(found) && found.secret.iter().any(u8::is_ascii_uppercase),
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "crates-io-token",
+    &[Hint::Exact(&["cio"])],
+    Look::From(r"\b(cio[A-Za-z0-9]{32})\b", |found| {
+        if found.secret.iter().any(u8::is_ascii_uppercase) { has_digit_and_letter(found) } else { 0 }
+    }),
+)];
 
 #[cfg(test)]
 mod tests {

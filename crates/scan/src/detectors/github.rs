@@ -1,14 +1,12 @@
 //! GitHub: classic, OAuth, app, refresh and fine-grained tokens.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "github-token",
-    needs: b"",
-    hints: &["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"],
-    pattern: r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}",
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "github-token",
+    &[Hint::Exact(&["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"])],
+    Look::From(r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}", always),
+)];
 
 #[cfg(test)]
 mod tests {

@@ -1,17 +1,15 @@
 //! GitLab: personal, deploy, runner, job, trigger, feed, agent and OAuth tokens.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "gitlab-token",
-    needs: b"",
-    hints: &[
+pub(super) const RULES: &[Detector] = &[secret(
+    "gitlab-token",
+    &[Hint::Exact(&[
         "glpat-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glsoat-", "gloas-",
         "glffct-",
-    ],
-    pattern: r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[A-Za-z0-9_.-]{20,}",
-    accepts: always,
-}];
+    ])],
+    Look::From(r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[A-Za-z0-9_.-]{20,}", always),
+)];
 
 #[cfg(test)]
 mod tests {

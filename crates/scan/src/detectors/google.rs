@@ -1,16 +1,14 @@
 //! Google: API keys, OAuth access tokens and client secrets.
 
-use super::{Rule, always, has_digit_and_letter};
+use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
 
-pub(super) const RULES: &[Rule] = &[
-    Rule { kind: "google-api-key", needs: b"", hints: &["AIza"], pattern: r"AIza[A-Za-z0-9_-]{35}", accepts: always },
-    Rule {
-        kind: "google-oauth",
-        needs: b"",
-        hints: &["ya29.", "GOCSPX-"],
-        pattern: r"ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}",
-        accepts: has_digit_and_letter,
-    },
+pub(super) const RULES: &[Detector] = &[
+    secret("google-api-key", &[Hint::Exact(&["AIza"])], Look::From(r"AIza[A-Za-z0-9_-]{35}", always)),
+    secret(
+        "google-oauth",
+        &[Hint::Exact(&["ya29.", "GOCSPX-"])],
+        Look::From(r"ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}", has_digit_and_letter),
+    ),
 ];
 
 #[cfg(test)]

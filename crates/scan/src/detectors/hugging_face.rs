@@ -1,14 +1,12 @@
 //! Hugging Face: user and organisation tokens.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "hugging-face-token",
-    needs: b"",
-    hints: &["hf_", "api_org_"],
-    pattern: r"\b((?:hf|api_org)_[A-Za-z0-9]{30,})\b",
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "hugging-face-token",
+    &[Hint::Exact(&["hf_", "api_org_"])],
+    Look::From(r"\b((?:hf|api_org)_[A-Za-z0-9]{30,})\b", always),
+)];
 
 #[cfg(test)]
 mod tests {

@@ -1,15 +1,13 @@
 //! JSON Web Tokens, signed (three parts) and encrypted (five).
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "jwt",
-    needs: b"",
-    hints: &["eyJ"],
+pub(super) const RULES: &[Detector] = &[secret(
+    "jwt",
+    &[Hint::Exact(&["eyJ"])],
     // `eyJ` is `{"` in base64: every header starts so. The signature may be missing (`alg: none`).
-    pattern: r"eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+){1,4}\.?",
-    accepts: always,
-}];
+    Look::From(r"eyJ[A-Za-z0-9_-]{10,}(?:\.[A-Za-z0-9_-]+){1,4}\.?", always),
+)];
 
 #[cfg(test)]
 mod tests {

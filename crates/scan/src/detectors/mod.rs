@@ -23,10 +23,12 @@ mod slack;
 mod stripe;
 mod url_password;
 
+use crate::detector::Detector;
+
 pub(crate) use assignment::{is_sensitive_flag, is_sensitive_name};
 
 /// Every detector. The order decides whose name a secret carries when two find it.
-pub(crate) const ALL: &[&[Rule]] = &[
+pub(crate) const ALL: &[&[Detector]] = &[
     private_key::RULES,
     aws::RULES,
     github::RULES,
@@ -48,43 +50,6 @@ pub(crate) const ALL: &[&[Rule]] = &[
     assignment::RULES,
 ];
 
-/// The rules that had a hint are kept as the bits of one word.
-const RULES_MAX: usize = 64;
-const _: () = assert!(rule_count() <= RULES_MAX);
-
-/// One form of secret.
-pub(crate) struct Rule {
-    /// What the marker says; lower case and hyphens.
-    pub kind: &'static str,
-    /// At least one of these is part of every match, in any case. They decide whether the pattern is tried at all.
-    pub hints: &'static [&'static str],
-    /// Where hints are everyday words: at least one of these bytes is part of every match, too. Empty says nothing.
-    pub needs: &'static [u8],
-    /// The secret is the first group that takes part, or the whole match where there is no group.
-    pub pattern: &'static str,
-    /// Turns away what only looks like a secret.
-    pub accepts: fn(&Found<'_>) -> bool,
-}
-
-/// What a pattern found.
-pub(crate) struct Found<'a> {
-    /// The match with its context.
-    pub whole: &'a [u8],
-    /// The part to be taken out.
-    pub secret: &'a [u8],
-}
-
-/// For forms that nothing else has.
-pub(crate) fn always(_: &Found<'_>) -> bool {
-    true
-}
-
-/// For forms that ordinary hyphenated words could have: random text nearly always has a digit and a letter.
-pub(crate) fn has_digit_and_letter(found: &Found<'_>) -> bool {
-    let tail = found.secret;
-    tail.iter().any(u8::is_ascii_digit) && tail.iter().any(u8::is_ascii_alphabetic)
-}
-
 /// The place in the list of the first rule of this kind.
 pub(crate) fn rank(kind: &str) -> usize {
     kinds().position(|known| known == kind).unwrap_or(usize::MAX)
@@ -96,16 +61,6 @@ pub(crate) fn is_kind(bytes: &[u8]) -> bool {
 
 fn kinds() -> impl Iterator<Item = &'static str> {
     ALL.iter().flat_map(|rules| rules.iter()).map(|rule| rule.kind)
-}
-
-const fn rule_count() -> usize {
-    let mut remaining = ALL;
-    let mut count = 0;
-    while let [rules, rest @ ..] = remaining {
-        count += rules.len();
-        remaining = rest;
-    }
-    count
 }
 
 #[cfg(test)]
@@ -129,20 +84,5 @@ pub(crate) mod testing {
             .map(|found| (found.kind.to_owned(), text[found.span].to_owned()))
             .collect();
         assert_eq!(found, expected, "in {text:?}");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_rule_compiles_and_has_hints_its_pattern_needs() {
-        let redactor = crate::Redactor::standard();
-        assert!(redactor.find("").is_empty());
-        for rule in ALL.iter().flat_map(|rules| rules.iter()) {
-            assert!(!rule.hints.is_empty(), "{} would never be tried", rule.kind);
-            assert!(rule.kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'-'), "{}", rule.kind);
-        }
     }
 }

@@ -1,9 +1,9 @@
 //! npm: access tokens.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] =
-    &[Rule { kind: "npm-token", needs: b"", hints: &["npm_"], pattern: r"npm_[A-Za-z0-9]{36}", accepts: always }];
+pub(super) const RULES: &[Detector] =
+    &[secret("npm-token", &[Hint::Exact(&["npm_"])], Look::From(r"npm_[A-Za-z0-9]{36}", always))];
 
 #[cfg(test)]
 mod tests {

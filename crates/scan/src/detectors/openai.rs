@@ -1,15 +1,17 @@
 //! OpenAI: project, service-account, admin and user keys; the plain `sk-` form is shared by many compatible services.
 
-use super::{Rule, has_digit_and_letter};
+use crate::detector::{Detector, Found, Hint, Look, has_digit_and_letter, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "openai-key",
-    needs: b"",
-    hints: &["sk-"],
-    // A letter before `sk-` is the end of a word such as `task-`.
-    pattern: r"(?:^|[^a-z])(sk-(?:(?:proj|svcacct|admin|None|or-v1)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,}))",
-    accepts: has_digit_and_letter,
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "openai-key",
+    &[Hint::Exact(&["sk-"])],
+    Look::From(r"sk-(?:(?:proj|svcacct|admin|None|or-v1)-[A-Za-z0-9_-]{20,}|[A-Za-z0-9]{32,})", starts_as_a_word),
+)];
+
+/// A letter before `sk-` is the end of a word such as `task-`.
+fn starts_as_a_word(found: &Found<'_>) -> u8 {
+    if found.byte_before().is_ascii_lowercase() { 0 } else { has_digit_and_letter(found) }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,20 +1,21 @@
 //! PEM and OpenPGP private keys, over as many lines as they have, also JSON-escaped and cut off.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "private-key",
-    needs: b"",
-    hints: &["PRIVATE KEY"],
+pub(super) const RULES: &[Detector] = &[secret(
+    "private-key",
+    &[Hint::Exact(&["-----BEGIN "])],
     // Header lines, then the base64 body. The body is described by its characters instead of "anything up to
     // the end line", so that a key without an end doesn't swallow what follows it.
-    pattern: concat!(
-        r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
-        r"(?:(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\r\n\\]*|[A-Za-z0-9+/=\s\\])*",
-        r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+    Look::From(
+        concat!(
+            r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----",
+            r"(?:(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\r\n\\]*|[A-Za-z0-9+/=\s\\])*",
+            r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
+        ),
+        always,
     ),
-    accepts: always,
-}];
+)];
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,9 @@
 //! PyPI and TestPyPI: upload tokens, which are macaroons behind a fixed prefix.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "pypi-token",
-    needs: b"",
-    hints: &["pypi-AgE"],
-    pattern: r"pypi-AgE[A-Za-z0-9_-]{50,}",
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] =
+    &[secret("pypi-token", &[Hint::Exact(&["pypi-AgE"])], Look::From(r"pypi-AgE[A-Za-z0-9_-]{50,}", always))];
 
 #[cfg(test)]
 mod tests {

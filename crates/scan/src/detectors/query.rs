@@ -1,11 +1,10 @@
 //! Query parameters whose names say that they carry a secret.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Found, Hint, Look, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "query-secret",
-    needs: b"",
-    hints: &[
+pub(super) const RULES: &[Detector] = &[secret(
+    "query-secret",
+    &[Hint::AnyCase(&[
         "password=",
         "passwd=",
         "pwd=",
@@ -17,15 +16,34 @@ pub(super) const RULES: &[Rule] = &[Rule {
         "auth=",
         "jwt=",
         "credential=",
-    ],
-    pattern: concat!(
-        r"(?i)[?&](?:",
-        r"[a-z0-9_.\[\]-]*(?:password|passwd|pwd|secret|token|api[_-]?key|access[_-]?key|signature|credential)",
-        r"|(?:[a-z0-9_.\[\]-]*[_.-])?(?:key|sig|auth|jwt))",
-        r#"[\])]?=([^&\#\s"'<>\\`]+)"#,
+    ])],
+    Look::From(
+        concat!(
+            r"(?i)(?:password|passwd|pwd|secret|token|key|signature|credential|sig|auth|jwt)",
+            r#"[\])]?=([^&\#\s"'<>\\`]+)"#,
+        ),
+        in_query,
     ),
-    accepts: always,
-}];
+)];
+
+/// Longer names are no parameter's.
+const NAME_BYTES_MAX: usize = 64;
+
+/// What a sensitive name in a URL carries is nearly always what the name says.
+fn in_query(found: &Found<'_>) -> u8 {
+    let before = found.text.get(found.at.start.saturating_sub(NAME_BYTES_MAX)..found.at.start).unwrap_or_default();
+    let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.[]-".contains(byte);
+    let (outside, name) = before.split_at(before.len() - before.iter().rev().take_while(is_of_name).count());
+    // `key` and its like are also ends of other words.
+    let is_short = ["key", "sig=", "auth", "jwt"]
+        .iter()
+        .any(|short| found.whole.get(..short.len()).is_some_and(|start| start.eq_ignore_ascii_case(short.as_bytes())));
+    let is_word = !is_short
+        || name.last().is_none_or(|byte| b"_.-[".contains(byte))
+        || name.to_ascii_lowercase().ends_with(b"api")
+        || name.to_ascii_lowercase().ends_with(b"access");
+    if is_word && outside.last().is_some_and(|byte| b"?&".contains(byte)) { 60 } else { 0 }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,22 +1,20 @@
 //! Slack: bot, user, app, refresh and configuration tokens, and incoming webhooks.
 
-use super::{Rule, always, has_digit_and_letter};
+use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
 
-pub(super) const RULES: &[Rule] = &[
-    Rule {
-        kind: "slack-token",
-        needs: b"",
-        hints: &["xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxe.", "xapp-"],
-        pattern: r"(?:xox[a-eoprs](?:\.xox[bp])?|xapp)-[A-Za-z0-9%-]{10,}",
-        accepts: has_digit_and_letter,
-    },
-    Rule {
-        kind: "slack-webhook",
-        needs: b"",
-        hints: &["hooks.slack.com/"],
-        pattern: r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{20,})",
-        accepts: always,
-    },
+pub(super) const RULES: &[Detector] = &[
+    secret(
+        "slack-token",
+        &[Hint::Exact(&[
+            "xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxe.", "xapp-",
+        ])],
+        Look::From(r"(?:xox[a-eoprs](?:\.xox[bp])?|xapp)-[A-Za-z0-9%-]{10,}", has_digit_and_letter),
+    ),
+    secret(
+        "slack-webhook",
+        &[Hint::Exact(&["hooks.slack.com/"])],
+        Look::From(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{20,})", always),
+    ),
 ];
 
 #[cfg(test)]

@@ -1,14 +1,12 @@
 //! Stripe: secret and restricted keys, and webhook signing secrets. Publishable keys are public.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "stripe-key",
-    needs: b"",
-    hints: &["k_live_", "k_test_", "whsec_"],
-    pattern: r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}",
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "stripe-key",
+    &[Hint::Exact(&["sk_live_", "rk_live_", "sk_test_", "rk_test_", "whsec_"])],
+    Look::From(r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}", always),
+)];
 
 #[cfg(test)]
 mod tests {

@@ -1,14 +1,12 @@
 //! The password in a URL's user information, as in `https://user:password@host`.
 
-use super::{Rule, always};
+use crate::detector::{Detector, Hint, Look, always, secret};
 
-pub(super) const RULES: &[Rule] = &[Rule {
-    kind: "url-password",
-    needs: b"",
-    hints: &["://"],
-    pattern: r#"://[^\s/?\#@:"'<>\\]*:([^\s/?\#"'<>\\]+)@"#,
-    accepts: always,
-}];
+pub(super) const RULES: &[Detector] = &[secret(
+    "url-password",
+    &[Hint::Exact(&["://"])], //"],
+    Look::From(r#"://[^\s/?\#@:"'<>\\]*:([^\s/?\#"'<>\\]+)@"#, always),
+)];
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,235 @@
+//! The engine: all detectors compiled together, and one pass over a text that asks each where one of its hints is.
+
+mod digits;
+mod literals;
+
+use std::ops::Range;
+use std::sync::OnceLock;
+
+use regex_automata::meta::Regex;
+use regex_automata::util::syntax;
+use regex_automata::{Anchored, Input};
+
+use self::digits::Mark;
+use self::literals::{Literal, Literals};
+use crate::detector::{Detector, Found, Hint, Hit, Look, Score, Spot};
+use crate::redactor::is_marker;
+use crate::sighting::Class;
+
+/// How far a pattern may look at first. Nearly all are done after some dozen bytes; a match that reaches this far is
+/// looked at again with twice the room, so a long match costs no more than a few times its length.
+const LOOK_BYTES: usize = 1024;
+
+/// A detector may reject what its pattern found, and the search then resumes inside of it. Longer finds are never
+/// rejected, so that a crafted text can't make each of its bytes the start of another long look.
+const REJECTED_BYTES_MAX: usize = 256;
+
+/// Something a detector found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Find {
+    pub class: Class,
+    pub kind: &'static str,
+    pub score: u8,
+    pub span: Range<usize>,
+    /// The place of the detector in the list; the first names what several find.
+    pub rank: u16,
+}
+
+/// All detectors, ready to run. Shared freely between threads.
+pub(crate) struct Engine {
+    detectors: Vec<Compiled>,
+    literals: Literals,
+    /// Who wants to be asked at a number of so many digits, or more.
+    digits: Vec<(u8, u16)>,
+    /// Who wants to be asked at a word of so many digits and so many bytes, or more.
+    words: Vec<(u8, u8, u16)>,
+    /// Who wants to be asked at an `@`.
+    ats: Vec<u16>,
+}
+
+/// A detector whose pattern is compiled when it is first asked: most processes never ask most of them.
+struct Compiled {
+    detector: &'static Detector,
+    pattern: OnceLock<Pattern>,
+}
+
+struct Pattern {
+    regex: Regex,
+    groups: bool,
+}
+
+impl Compiled {
+    #[allow(clippy::expect_used, reason = "the patterns are constants; a test compiles every one of them")]
+    fn pattern(&self, pattern: &str) -> &Pattern {
+        self.pattern.get_or_init(|| {
+            // Bytes, not Unicode: what is looked for is ASCII, and what is scanned may not be UTF-8.
+            let regex = Regex::builder()
+                .syntax(syntax::Config::new().unicode(false).utf8(false))
+                .configure(Regex::config().utf8_empty(false))
+                .build(pattern)
+                .expect("a constant pattern");
+            Pattern { groups: regex.captures_len() > 1, regex }
+        })
+    }
+}
+
+/// For each detector, where it goes on: what lies before was found or turned away already.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Progress {
+    from: Vec<usize>,
+}
+
+impl Engine {
+    /// The detectors, in the order of their rank.
+    pub(crate) fn new(detectors: impl Iterator<Item = &'static Detector>) -> Self {
+        let detectors: Vec<_> = detectors
+            .map(|detector| Compiled { detector, pattern: OnceLock::new() })
+            .take(usize::from(u16::MAX))
+            .collect();
+        let (mut literals, mut digits, mut words, mut ats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        for (compiled, detector) in detectors.iter().zip(0_u16..) {
+            for hint in compiled.detector.hints {
+                let mut add = |texts: &[&'static str], any_case| {
+                    literals.extend(texts.iter().map(|text| Literal { text, any_case, detector }));
+                };
+                match *hint {
+                    Hint::Exact(texts) => add(texts, false),
+                    Hint::AnyCase(texts) => add(texts, true),
+                    Hint::Digits(count) => digits.push((count, detector)),
+                    Hint::Word { digits, bytes } => words.push((digits, bytes, detector)),
+                    Hint::At => ats.push(detector),
+                }
+            }
+        }
+        Self { detectors, literals: Literals::new(literals.into_iter()), digits, words, ats }
+    }
+
+    /// A fresh start for a text.
+    pub(crate) fn progress(&self) -> Progress {
+        Progress { from: vec![0; self.detectors.len()] }
+    }
+
+    /// Everything the detectors find in the text, in no particular order, overlaps and all.
+    pub(crate) fn search(&self, text: &[u8], progress: &mut Progress, finds: &mut Vec<Find>) {
+        self.literals.find(text, |place| self.ask(place.detector, place.start..place.end, text, progress, finds));
+        if self.digits.is_empty() && self.words.is_empty() && self.ats.is_empty() {
+            return;
+        }
+        digits::find(text, |mark| match mark {
+            Mark::At(at) => {
+                for detector in &self.ats {
+                    self.ask(*detector, at..at + 1, text, progress, finds);
+                }
+            }
+            Mark::Digits { run, count } => {
+                for (_, detector) in self.digits.iter().filter(|(least, _)| count >= *least) {
+                    self.ask(*detector, run.clone(), text, progress, finds);
+                }
+            }
+            Mark::Word { word, digits } => {
+                let wanted = |least: &&(u8, u8, u16)| digits >= least.0 && word.len() >= usize::from(least.1);
+                for (_, _, detector) in self.words.iter().filter(wanted) {
+                    self.ask(*detector, word.clone(), text, progress, finds);
+                }
+            }
+        });
+    }
+
+    /// Lets a detector look at the place of one of its hints.
+    fn ask(&self, index: u16, at: Range<usize>, text: &[u8], progress: &mut Progress, finds: &mut Vec<Find>) {
+        let Some(compiled) = self.detectors.get(usize::from(index)) else { return };
+        let Some(from) = progress.from.get_mut(usize::from(index)) else { return };
+        if at.start < *from {
+            return;
+        }
+        let detector = compiled.detector;
+        let mut add = |kind, score, span: Range<usize>| {
+            finds.push(Find { class: detector.class, kind, score, span, rank: index });
+        };
+        match detector.look {
+            Look::From(pattern, score) => {
+                let pattern = compiled.pattern(pattern);
+                if let Some(find) = pattern.look(text, at.start, Anchored::Yes, score, from) {
+                    add(detector.kind, find.0, find.1);
+                }
+            }
+            Look::Around(back, pattern, score) => {
+                let pattern = compiled.pattern(pattern);
+                let start = at.start.saturating_sub(back).max(*from);
+                if let Some(find) = pattern.look(text, start, Anchored::No, score, from) {
+                    add(detector.kind, find.0, find.1);
+                }
+            }
+            Look::Parse(parse) => parse(&Spot { text, at }, &mut |hit: Hit| {
+                let Hit { kind, score, span } = hit;
+                if score > 0 && span.start < span.end && span.end <= text.len() {
+                    *from = span.end.max(*from);
+                    add(kind, score, span);
+                }
+            }),
+        }
+    }
+
+    /// Compiles every pattern now, for tests and for those who measure.
+    #[cfg(test)]
+    pub(crate) fn compile_all(&self) {
+        for compiled in &self.detectors {
+            if let Look::From(pattern, _) | Look::Around(_, pattern, _) = compiled.detector.look {
+                compiled.pattern(pattern);
+            }
+        }
+    }
+}
+
+impl Pattern {
+    /// The score and the span of what the pattern finds from `start` on; `from` moves past what needs no other look.
+    fn look(
+        &self,
+        text: &[u8],
+        start: usize,
+        anchored: Anchored,
+        score: Score,
+        from: &mut usize,
+    ) -> Option<(u8, Range<usize>)> {
+        let whole = self.whole(text, start, anchored)?;
+        let span = if self.groups { self.group(text, &whole) } else { whole.clone() };
+        let secret = text.get(span.clone())?;
+        let found = Found { text, at: whole.clone(), whole: text.get(whole.clone())?, secret };
+        let score = if is_marker(secret) { 0 } else { score(&found).min(100) };
+        // What is too long to be rejected counts, but weakly.
+        let score = if score == 0 && secret.len() > REJECTED_BYTES_MAX && !is_marker(secret) { 1 } else { score };
+        if score == 0 || span.is_empty() {
+            *from = span.start.max(whole.start + 1).max(*from);
+            return None;
+        }
+        *from = whole.end.max(*from);
+        Some((score, span))
+    }
+
+    /// The whole match; with more room where it fills all that it was given.
+    fn whole(&self, text: &[u8], start: usize, anchored: Anchored) -> Option<Range<usize>> {
+        let mut room = LOOK_BYTES;
+        loop {
+            let end = text.len().min(start.saturating_add(room));
+            let input = Input::new(text).range(start..end).anchored(anchored);
+            // Without a match, this is the quickest way to know.
+            let found_end = self.regex.search_half(&input)?.offset();
+            if found_end == end && end < text.len() {
+                room = room.saturating_mul(4);
+                continue;
+            }
+            if anchored == Anchored::Yes {
+                return Some(start..found_end);
+            }
+            return self.regex.search(&input).map(|found| found.range());
+        }
+    }
+
+    /// The first group that takes part, within a match that is known.
+    fn group(&self, text: &[u8], whole: &Range<usize>) -> Range<usize> {
+        let mut captures = self.regex.create_captures();
+        self.regex.search_captures(&Input::new(text).range(whole.clone()).anchored(Anchored::Yes), &mut captures);
+        let group = (1..captures.group_len()).find_map(|group| captures.get_group(group));
+        group.map_or_else(|| whole.clone(), |group| group.range())
+    }
+}

@@ -1,0 +1,146 @@
+//! The scanner: says what is seen in content, and where.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::detector::{Detector, Feature, Text};
+use crate::detectors;
+use crate::engine::{Engine, Find};
+use crate::sighting::{Class, Sighting};
+
+/// Detectors of every class, in the order of their rank: where two find the same, the first names it.
+fn all() -> impl Iterator<Item = &'static Detector> {
+    detectors::ALL.iter().flat_map(|detectors| detectors.iter())
+}
+
+/// What looks at text as a whole.
+static FEATURES: &[&dyn Feature] = &[];
+
+/// What a scanner looks for, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// The classes that are looked for.
+    pub classes: Vec<Class>,
+    /// Whether encodings are undone: base64, hex, percent, escapes, compression, look-alike and invisible letters.
+    pub decode: bool,
+}
+
+impl Default for Options {
+    /// Everything.
+    fn default() -> Self {
+        Self { classes: Class::ALL.to_vec(), decode: true }
+    }
+}
+
+/// Looks at content and says what is in it. Cheap to clone and shared freely between threads.
+#[derive(Clone)]
+pub struct Scanner {
+    engine: Arc<Engine>,
+    features: Arc<[&'static dyn Feature]>,
+    options: Arc<Options>,
+}
+
+static STANDARD: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(Options::default()));
+
+impl Scanner {
+    /// Everything that Bartizan can see, compiled once for the whole process.
+    #[must_use]
+    pub fn standard() -> Self {
+        STANDARD.clone()
+    }
+
+    /// A scanner of one's own; compile it once and keep it.
+    #[must_use]
+    pub fn new(options: Options) -> Self {
+        let wanted = |class: Class| options.classes.contains(&class);
+        let engine = Engine::new(all().filter(|detector| wanted(detector.class)));
+        let features = FEATURES.iter().copied().filter(|feature| wanted(feature.class())).collect();
+        Self { engine: Arc::new(engine), features, options: Arc::new(options) }
+    }
+
+    /// What it looks for.
+    #[must_use]
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What is seen in these bytes, in the order in which it begins; of one class, nothing overlaps.
+    #[must_use]
+    pub fn scan(&self, bytes: &[u8]) -> Vec<Sighting> {
+        let mut finds = Vec::new();
+        self.engine.search(bytes, &mut self.engine.progress(), &mut finds);
+        for feature in self.features.iter() {
+            let class = feature.class();
+            feature.look(&Text { bytes, depth: 0 }, &mut |hit| {
+                finds.push(Find { class, kind: hit.kind, score: hit.score, span: hit.span, rank: u16::MAX });
+            });
+        }
+        settle(finds)
+    }
+
+    /// As [`Self::scan`]; spans begin and end at characters.
+    #[must_use]
+    pub fn scan_str(&self, text: &str) -> Vec<Sighting> {
+        let mut sightings = self.scan(text.as_bytes());
+        for sighting in &mut sightings {
+            let span = &mut sighting.span;
+            *span = text.floor_char_boundary(span.start)..text.ceil_char_boundary(span.end);
+        }
+        sightings
+    }
+}
+
+impl std::fmt::Debug for Scanner {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Scanner").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// Of finds of one class that overlap, the surest stays; of equally sure ones the longest, then the one whose
+/// detector stands first.
+fn settle(mut finds: Vec<Find>) -> Vec<Sighting> {
+    finds.sort_by_key(|find| (find.class, find.span.start, find.span.end));
+    let mut settled: Vec<Find> = Vec::with_capacity(finds.len());
+    for find in finds {
+        match settled.last_mut() {
+            Some(last) if last.class == find.class && find.span.start < last.span.end => {
+                let strength = |find: &Find| (find.score, find.span.len(), u16::MAX - find.rank);
+                if strength(&find) > strength(last) {
+                    *last = find;
+                }
+            }
+            _ => settled.push(find),
+        }
+    }
+    settled.sort_by_key(|find| (find.span.start, find.span.end, find.class));
+    settled.into_iter().map(|Find { class, kind, score, span, .. }| Sighting { class, kind, score, span }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::detector::{Hint, Look};
+
+    #[test]
+    fn every_detector_can_be_asked() {
+        Engine::new(all()).compile_all();
+        for detector in all() {
+            let kind = detector.kind;
+            assert!(!detector.hints.is_empty(), "{kind} would never be asked");
+            assert!(
+                kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-'),
+                "{kind}"
+            );
+            for hint in detector.hints {
+                if let Hint::Exact(texts) | Hint::AnyCase(texts) = hint {
+                    assert!(
+                        texts.iter().all(|text| text.len() >= 3 && text.is_ascii()),
+                        "a hint of {kind} is too short"
+                    );
+                }
+            }
+            if let Look::From(pattern, _) | Look::Around(_, pattern, _) = detector.look {
+                assert!(!pattern.is_empty(), "{kind} has an empty pattern");
+            }
+        }
+    }
+}
