@@ -10,16 +10,22 @@
 //!
 //! Start reading at [`Redactor`]; a new detector is one file under `detectors/` and one line in its list.
 
+mod decode;
 pub mod detector;
 mod detectors;
 mod engine;
+mod hidden;
 mod json;
+mod normal;
 mod printable;
 mod redactor;
 mod scanner;
+mod sight;
 mod sighting;
+mod stream;
+mod swar;
 
 pub use printable::{is_deceptive, printable};
 pub use redactor::{Match, Redactor};
-pub use scanner::{Options, Scanner};
+pub use scanner::{Options, ScanStream, Scanner};
 pub use sighting::{Class, REPORT_SCORE, Sighting};

@@ -6,6 +6,8 @@ use std::sync::{Arc, LazyLock};
 
 use crate::detectors;
 use crate::engine::Engine;
+use crate::sight::Sight;
+use crate::stream::Cursor;
 
 /// A marker beside text that was left standing can read as a value of its own (`token=[redacted:…]rest`), so
 /// the text is searched again until nothing is found. Each pass swallows what the last one left; two nearly
@@ -26,16 +28,24 @@ pub struct Match {
 /// Cheap to clone and shared freely between threads.
 #[derive(Clone)]
 pub struct Redactor {
-    engine: Arc<Engine>,
+    sight: Arc<Sight>,
 }
 
-static STANDARD: LazyLock<Arc<Engine>> =
-    LazyLock::new(|| Arc::new(Engine::new(detectors::ALL.iter().flat_map(|detectors| detectors.iter()))));
+static STANDARD: LazyLock<Arc<Sight>> = LazyLock::new(|| {
+    Arc::new(Sight {
+        engine: Engine::new(detectors::ALL.iter().flat_map(|detectors| detectors.iter())),
+        features: Vec::new(),
+        decode: true,
+        hidden: false,
+        // What is left of an encoded text after its middle was taken out may still be decoded.
+        whole_blocks: true,
+    })
+});
 
 impl Redactor {
     /// All detectors that Bartizan ships, compiled once for the whole process.
     pub fn standard() -> Self {
-        Self { engine: Arc::clone(&STANDARD) }
+        Self { sight: Arc::clone(&STANDARD) }
     }
 
     /// The text without its secrets; borrowed, without allocating, when there are none.
@@ -90,8 +100,7 @@ impl Redactor {
     }
 
     fn find_bytes(&self, bytes: &[u8]) -> Vec<Match> {
-        let mut finds = Vec::new();
-        self.engine.search(bytes, &mut self.engine.progress(), &mut finds);
+        let mut finds = Cursor::all(&self.sight, bytes);
         // The first of the list comes first where two begin together.
         finds.sort_by_key(|find| find.rank);
         merge(finds.into_iter().map(|find| Match { kind: find.kind, span: find.span }).collect())

@@ -2,10 +2,12 @@
 
 use std::sync::{Arc, LazyLock};
 
-use crate::detector::{Detector, Feature, Text};
+use crate::detector::{Detector, Feature};
 use crate::detectors;
 use crate::engine::{Engine, Find};
+use crate::sight::Sight;
 use crate::sighting::{Class, Sighting};
+use crate::stream::Cursor;
 
 /// Detectors of every class, in the order of their rank: where two find the same, the first names it.
 fn all() -> impl Iterator<Item = &'static Detector> {
@@ -34,8 +36,7 @@ impl Default for Options {
 /// Looks at content and says what is in it. Cheap to clone and shared freely between threads.
 #[derive(Clone)]
 pub struct Scanner {
-    engine: Arc<Engine>,
-    features: Arc<[&'static dyn Feature]>,
+    sight: Arc<Sight>,
     options: Arc<Options>,
 }
 
@@ -48,13 +49,18 @@ impl Scanner {
         STANDARD.clone()
     }
 
-    /// A scanner of one's own; compile it once and keep it.
+    /// A scanner of one's own; make it once and keep it.
     #[must_use]
     pub fn new(options: Options) -> Self {
         let wanted = |class: Class| options.classes.contains(&class);
-        let engine = Engine::new(all().filter(|detector| wanted(detector.class)));
-        let features = FEATURES.iter().copied().filter(|feature| wanted(feature.class())).collect();
-        Self { engine: Arc::new(engine), features, options: Arc::new(options) }
+        let sight = Sight {
+            engine: Engine::new(all().filter(|detector| wanted(detector.class))),
+            features: FEATURES.iter().copied().filter(|feature| wanted(feature.class())).collect(),
+            decode: options.decode,
+            hidden: wanted(Class::Hidden),
+            whole_blocks: false,
+        };
+        Self { sight: Arc::new(sight), options: Arc::new(options) }
     }
 
     /// What it looks for.
@@ -66,15 +72,13 @@ impl Scanner {
     /// What is seen in these bytes, in the order in which it begins; of one class, nothing overlaps.
     #[must_use]
     pub fn scan(&self, bytes: &[u8]) -> Vec<Sighting> {
-        let mut finds = Vec::new();
-        self.engine.search(bytes, &mut self.engine.progress(), &mut finds);
-        for feature in self.features.iter() {
-            let class = feature.class();
-            feature.look(&Text { bytes, depth: 0 }, &mut |hit| {
-                finds.push(Find { class, kind: hit.kind, score: hit.score, span: hit.span, rank: u16::MAX });
-            });
-        }
-        settle(finds)
+        settle(Cursor::all(&self.sight, bytes))
+    }
+
+    /// For content that comes in pieces.
+    #[must_use]
+    pub fn stream(&self) -> ScanStream {
+        ScanStream { sight: Arc::clone(&self.sight), cursor: Cursor::new(), held: Vec::new() }
     }
 
     /// As [`Self::scan`]; spans begin and end at characters.
@@ -92,6 +96,48 @@ impl Scanner {
 impl std::fmt::Debug for Scanner {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Scanner").field("options", &self.options).finish_non_exhaustive()
+    }
+}
+
+/// A scan of content that comes in pieces. However it is cut, the same is seen as by [`Scanner::scan`].
+///
+/// It holds less than 8 MiB, whatever comes.
+pub struct ScanStream {
+    sight: Arc<Sight>,
+    cursor: Cursor,
+    held: Vec<u8>,
+}
+
+impl ScanStream {
+    /// Takes the next piece and gives what is now known to be seen; places are those in the whole content.
+    #[must_use]
+    pub fn push(&mut self, piece: &[u8]) -> Vec<Sighting> {
+        let mut sightings = Vec::new();
+        for part in piece.chunks(PART_BYTES) {
+            self.held.extend_from_slice(part);
+            while self.held.len() > self.cursor.size() {
+                let segment = self.held.get(..self.cursor.size()).unwrap_or_default();
+                let (finds, used) = self.cursor.step(&self.sight, segment, false);
+                sightings.append(&mut settle(finds));
+                self.held.drain(..used);
+            }
+        }
+        sightings
+    }
+
+    /// Gives what is seen in the rest.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Sighting> {
+        settle(self.cursor.step(&self.sight, &self.held, true).0)
+    }
+}
+
+/// A large piece is taken in parts, so that no more than a segment and a part is held.
+const PART_BYTES: usize = 64 << 10;
+
+impl std::fmt::Debug for ScanStream {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("ScanStream").field("done", &self.cursor.done()).finish_non_exhaustive()
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::swar;
+
 /// No detector asks for longer numbers, and a table of numbers must not be counted to its end from each of them.
 const DIGITS_MAX: u8 = 24;
 /// Longer words are encoded data.
@@ -18,29 +20,6 @@ pub(super) enum Mark {
     Word { word: Range<usize>, digits: u8 },
 }
 
-const LOW: u64 = 0x7F7F_7F7F_7F7F_7F7F;
-const HIGH: u64 = 0x8080_8080_8080_8080;
-
-const fn each(byte: u8) -> u64 {
-    0x0101_0101_0101_0101 * byte as u64
-}
-
-/// The high bit of each byte that is a digit.
-#[inline(always)]
-fn digits(bytes: u64) -> u64 {
-    // A digit's upper half is 3, and adding 6 to its lower half leaves it so.
-    let other = bytes ^ each(0x30);
-    let above_nine = (other & LOW) + each(0x76);
-    !(above_nine | other) & HIGH
-}
-
-/// The high bit of each byte that is `@`.
-#[inline(always)]
-fn ats(bytes: u64) -> u64 {
-    let other = bytes ^ each(b'@');
-    !(((other & LOW) + LOW) | other) & HIGH
-}
-
 /// Calls `found` for every mark, in order of their first digit.
 pub(super) fn find(text: &[u8], mut found: impl FnMut(Mark)) {
     let (blocks, tail) = text.as_chunks::<8>();
@@ -50,12 +29,12 @@ pub(super) fn find(text: &[u8], mut found: impl FnMut(Mark)) {
     let mut offset = 0;
     for block in blocks {
         let bytes = u64::from_le_bytes(*block);
-        let digit = digits(bytes);
+        let digit = swar::digits(bytes);
         let starts = digit & !(digit << 8 | carry);
         carry = digit >> 56;
-        let mut marks = starts | ats(bytes);
+        let mut marks = starts | swar::equal(bytes, b'@');
         while marks != 0 {
-            let at = offset + (marks.trailing_zeros() / 8) as usize;
+            let at = offset + swar::first(marks);
             marks &= marks - 1;
             mark(text, at, &mut word_end, &mut found);
         }

@@ -35,6 +35,13 @@ pub(crate) struct Find {
     pub rank: u16,
 }
 
+impl Find {
+    /// What a feature found, which has no place in the list.
+    pub(crate) fn of(class: Class, hit: Hit) -> Self {
+        Self { class, kind: hit.kind, score: hit.score, span: hit.span, rank: u16::MAX }
+    }
+}
+
 /// All detectors, ready to run. Shared freely between threads.
 pub(crate) struct Engine {
     detectors: Vec<Compiled>,

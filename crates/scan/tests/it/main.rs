@@ -1,3 +1,6 @@
-//! The redactor as its users see it: properties over arbitrary text.
+//! The scanner and the redactor as their users see them.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, clippy::panic, reason = "a test that can't go on should stop")]
 
+mod chunks;
+mod encodings;
 mod properties;
