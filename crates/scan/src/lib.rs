@@ -17,6 +17,7 @@ mod engine;
 mod hidden;
 mod json;
 mod normal;
+pub mod personal;
 mod printable;
 mod redactor;
 mod scanner;

@@ -5,17 +5,21 @@ use std::sync::{Arc, LazyLock};
 use crate::detector::{Detector, Feature};
 use crate::detectors;
 use crate::engine::{Engine, Find};
+use crate::personal;
 use crate::sight::Sight;
 use crate::sighting::{Class, Sighting};
 use crate::stream::Cursor;
 
 /// Detectors of every class, in the order of their rank: where two find the same, the first names it.
 fn all() -> impl Iterator<Item = &'static Detector> {
-    detectors::ALL.iter().flat_map(|detectors| detectors.iter())
+    detectors::ALL.iter().chain(personal::ALL).flat_map(|detectors| detectors.iter())
 }
 
 /// What looks at text as a whole.
 static FEATURES: &[&dyn Feature] = &[];
+
+/// What looks at text as a whole where it is expected to be prose.
+static PROSE: &[&dyn Feature] = &[&personal::Prose];
 
 /// What a scanner looks for, and how.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +28,14 @@ pub struct Options {
     pub classes: Vec<Class>,
     /// Whether encodings are undone: base64, hex, percent, escapes, compression, look-alike and invisible letters.
     pub decode: bool,
+    /// Whether the content is read as prose: ages, street addresses, dates and the like are personal data then.
+    pub prose: bool,
 }
 
 impl Default for Options {
-    /// Everything.
+    /// Everything but what only prose says.
     fn default() -> Self {
-        Self { classes: Class::ALL.to_vec(), decode: true }
+        Self { classes: Class::ALL.to_vec(), decode: true, prose: false }
     }
 }
 
@@ -53,9 +59,11 @@ impl Scanner {
     #[must_use]
     pub fn new(options: Options) -> Self {
         let wanted = |class: Class| options.classes.contains(&class);
+        let prose: &[&dyn Feature] = if options.prose { PROSE } else { &[] };
+        let features = FEATURES.iter().chain(prose).copied();
         let sight = Sight {
             engine: Engine::new(all().filter(|detector| wanted(detector.class))),
-            features: FEATURES.iter().copied().filter(|feature| wanted(feature.class())).collect(),
+            features: features.filter(|feature| wanted(feature.class())).collect(),
             decode: options.decode,
             hidden: wanted(Class::Hidden),
             whole_blocks: false,

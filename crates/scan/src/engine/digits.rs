@@ -6,8 +6,8 @@ use crate::swar;
 
 /// No detector asks for longer numbers, and a table of numbers must not be counted to its end from each of them.
 const DIGITS_MAX: u8 = 24;
-/// Longer words are encoded data.
-const WORD_BYTES_MAX: usize = 40;
+/// Longer words are encoded data; the longest that somebody asks for is an Ethereum address, of 42 bytes.
+const WORD_BYTES_MAX: usize = 44;
 
 /// What stands at a place that some detector may want to look at.
 #[derive(Debug, Clone, PartialEq, Eq)]

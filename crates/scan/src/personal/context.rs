@@ -1,0 +1,75 @@
+//! The words around a number that say what it is.
+
+use super::bytes::{at, before, part};
+
+/// How far back a word may stand from what it names. A label and a short phrase fit; the sentence before rarely does.
+pub(super) const BEFORE_BYTES: usize = 64;
+/// How far on: `… is my mobile`.
+pub(super) const AFTER_BYTES: usize = 32;
+
+/// Whether one of the words, given in lower case, stands shortly before `start` or shortly after `end`.
+///
+/// A word counts where it starts as a word; `tel` is in `tel:` and `Tel No`, and `ssn` in `user_ssn`, but `tel` is
+/// not in `intel`. One that is short must end as a word, too.
+pub(super) fn is_near(text: &[u8], start: usize, end: usize, words: &[&str]) -> bool {
+    is_before(text, start, BEFORE_BYTES, words) || is_after(text, end, words)
+}
+
+/// As [`is_near`], looking back only, at most so many bytes.
+pub(super) fn is_before(text: &[u8], start: usize, bytes: usize, words: &[&str]) -> bool {
+    let from = start.saturating_sub(bytes);
+    words.iter().any(|word| has_word(text, from, start, word))
+}
+
+fn is_after(text: &[u8], end: usize, words: &[&str]) -> bool {
+    let to = text.len().min(end.saturating_add(AFTER_BYTES));
+    // What follows on another line names what stands there.
+    let line = part(text, end..to).iter().position(|byte| *byte == b'\n').map_or(to, |length| end + length);
+    words.iter().any(|word| has_word(text, end, line, word))
+}
+
+fn has_word(text: &[u8], from: usize, to: usize, word: &str) -> bool {
+    let word = word.as_bytes();
+    let Some(first) = word.first() else { return false };
+    let window = part(text, from..to);
+    window.windows(word.len()).enumerate().any(|(index, found)| {
+        let starts = || {
+            let previous = before(text, from + index);
+            !previous.is_ascii_alphabetic()
+                // `userSsn`: a capital inside of a name starts a word.
+                || (previous.is_ascii_lowercase() && at(window, index).is_ascii_uppercase())
+        };
+        let ends = || {
+            let next = at(text, from + index + word.len());
+            word.len() > SHORT_BYTES
+                || !next.is_ascii_alphabetic()
+                || (next.is_ascii_uppercase() && at(window, index + word.len() - 1).is_ascii_lowercase())
+        };
+        at(found, 0).eq_ignore_ascii_case(first) && found.eq_ignore_ascii_case(word) && starts() && ends()
+    })
+}
+
+/// Words up to this length stand inside many others.
+const SHORT_BYTES: usize = 4;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sees_words_and_not_parts_of_words() {
+        let near = |text: &str, word: &str| {
+            let start = text.find('5').unwrap();
+            is_near(text.as_bytes(), start, start + 1, &[word])
+        };
+        assert!(near("Tel: 5", "tel"));
+        assert!(!near("intel 5", "tel"));
+        assert!(!near("telling 5", "tel"));
+        assert!(near("user_ssn=5", "ssn"));
+        assert!(near("\"userSsn\": 5", "ssn"));
+        assert!(!near("lessn 5", "ssn"));
+        assert!(near("phones 5", "phone"), "a long word may go on, as plurals do");
+        assert!(near("5 is my mobile", "mobile"));
+        assert!(!near("5\nmobile", "mobile"), "the next line has its own number");
+    }
+}
