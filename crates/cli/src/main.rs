@@ -10,6 +10,7 @@ mod moment;
 mod output;
 mod policies;
 mod run;
+mod sessions;
 mod standing;
 mod terminal;
 mod wiring;

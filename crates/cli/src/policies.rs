@@ -81,7 +81,7 @@ impl Policies {
 
     /// One line on where it comes from.
     pub fn describe(&self) -> String {
-        let project = if self.set.project().is_some() { ", narrowed by the project's" } else { "" };
+        let project = if self.set.narrowing().next().is_some() { ", narrowed by the project's" } else { "" };
         format!("`{}`{project}, {}", self.label, self.set.digest())
     }
 }

@@ -8,11 +8,12 @@ use anyhow::{Context, bail};
 use bartizan_crypto::{PublicKey, SigningKey, key_file};
 use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts, Secrets, SecretsError};
 use bartizan_ledger::{FileLedger, LedgerOptions, LedgerSigner, SystemClock, VerifyOptions};
-use bartizan_model::{Action, Verdict};
-use bartizan_policy::PolicySet;
-use bartizan_scan::Redactor;
+use bartizan_model::{Action, Outcome, Sighting, Verdict};
+use bartizan_policy::{Look, PolicySet};
+use bartizan_scan::{Redactor, Scanner};
 
 use crate::home::Home;
+use crate::sessions::Sessions;
 use crate::standing::StandingFiles;
 
 /// The keys of a home.
@@ -81,12 +82,27 @@ fn make_witness_directory(directory: &Path) -> anyhow::Result<()> {
 /// The policy in force as the gate's decider; swapped whole when its files change.
 pub struct PolicyDecider {
     set: RwLock<Arc<PolicySet>>,
+    sessions: Arc<Sessions>,
+    clock: Arc<dyn Clock>,
 }
 
 impl PolicyDecider {
-    /// Decides under this policy.
-    pub fn new(set: Arc<PolicySet>) -> Self {
-        Self { set: RwLock::new(set) }
+    /// Decides under this policy, by this clock.
+    pub fn new(set: Arc<PolicySet>, clock: Arc<dyn Clock>) -> Self {
+        Self { set: RwLock::new(set), sessions: Arc::default(), clock }
+    }
+
+    fn look<T>(&self, action: &Action, sightings: &[Sighting], look: impl FnOnce(&PolicySet, &Look<'_>) -> T) -> T {
+        let session = self.sessions.of(action);
+        let known = Look {
+            sightings,
+            session: Some(&session),
+            principal: Some(&action.principal),
+            action: Some(&action.id),
+            // Without a clock nothing is admitted anyway: the gate can't date its entry.
+            now: self.clock.now().ok(),
+        };
+        look(&self.set(), &known)
     }
 
     /// The policy in force.
@@ -101,8 +117,16 @@ impl PolicyDecider {
 }
 
 impl Decider for PolicyDecider {
-    fn decide(&self, action: &Action) -> Verdict {
-        self.set().verdict(&action.deed)
+    fn decide(&self, action: &Action, sightings: &[Sighting]) -> Verdict {
+        self.look(action, sightings, |set, look| set.decide_with(&action.deed, look).to_verdict())
+    }
+
+    fn begin(&self, action: &Action, sightings: &[Sighting], verdict: &Verdict) -> Result<(), Box<Verdict>> {
+        self.look(action, sightings, |set, look| set.begin(&action.id, &action.deed, verdict, look))
+    }
+
+    fn settle(&self, action: &Action, outcome: Option<&Outcome>) {
+        self.look(action, &[], |set, look| set.settle(&action.id, outcome, look));
     }
 
     fn approval_timeout(&self) -> Duration {
@@ -142,9 +166,10 @@ pub fn wire(
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(ledger.last_at()));
     clock.now()?;
     let desk = Arc::new(Desk::new(Arc::new(StandingFiles::new(home.approvals(), trust.key.clone())), clock.clone()));
-    let decider = Arc::new(PolicyDecider::new(set));
+    let decider = Arc::new(PolicyDecider::new(set, clock.clone()));
     let approver: Arc<dyn Approver> = desk.clone();
     let gate = Arc::new(Gate::new(Parts {
+        scanner: Arc::new(Scanner::standard()),
         decider: decider.clone(),
         approver,
         secrets: Arc::new(NoSecrets),

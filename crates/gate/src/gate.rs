@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use bartizan_model::receipt::{PAYLOAD_TYPE, Statement};
 use bartizan_model::{
-    Action, Approval, ApprovalReach, Digest, Effect, Outcome, Record, Refused, RunId, SealedReceipt, Verdict, canonical,
+    Action, Approval, ApprovalReach, CONTENT_BYTES_MAX, Content, Digest, Effect, Outcome, OutcomeStatus, Record,
+    Refused, RunId, SealedReceipt, Sighting, Verdict, canonical,
 };
 use bartizan_scan::Redactor;
 use jiff::Timestamp;
@@ -13,17 +14,22 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::ports::{
-    Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Position, Question, Secrets, Signer,
+    Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Position, Question, Scanner, Secrets,
+    Signer,
 };
 use crate::refusal::{Refusal, RefusalCause};
-use crate::stage::{Approved, Armed, Identified, Opened, Permitted};
+use crate::stage::{Approved, Armed, Identified, Opened, Permitted, Scanned};
 
-/// Largest action in canonical bytes: a command line of the kernel's usual limit fits, a flood doesn't.
+/// Largest action in canonical bytes, its content sealed: a command line of the kernel's usual limit fits, a flood doesn't.
 pub const ACTION_BYTES_MAX: usize = 512 * 1024;
+
+/// Most sightings one action is decided by: a content with more has been understood long before.
+const SIGHTINGS_MAX: usize = 1024;
 
 /// What a gate is made of.
 #[expect(missing_docs, reason = "each field is the port of the same name")]
 pub struct Parts {
+    pub scanner: Arc<dyn Scanner>,
     pub decider: Arc<dyn Decider>,
     pub approver: Arc<dyn Approver>,
     pub secrets: Arc<dyn Secrets>,
@@ -53,7 +59,7 @@ impl Gate {
     /// The refusal, already recorded.
     pub async fn admit(&self, action: Action) -> Result<Armed, Refusal> {
         let identified = self.identify(action).await?;
-        let permitted = self.decide(identified).await?;
+        let permitted = self.decide(self.scan(identified)).await?;
         let approved = self.approve(permitted).await?;
         let opened = self.open(approved).await?;
         self.inject(opened).await
@@ -64,9 +70,16 @@ impl Gate {
     /// # Errors
     /// No decision could be reached or kept. A `deny` is a verdict here, not a refusal.
     pub async fn judge(&self, action: Action) -> Result<Verdict, Refusal> {
-        let identified = self.identify(action).await?;
-        let verdict = self.parts.decider.decide(&identified.action);
-        let record = match self.clean(&identified.action) {
+        let Scanned { identified, sightings } = self.scan(self.identify(action).await?);
+        let mut verdict = self.parts.decider.decide(&identified.action, &sightings);
+        if verdict.effect != Effect::Deny {
+            match self.parts.decider.begin(&identified.action, &sightings, &verdict) {
+                // Nobody will tell us how it ends, so it counts as done.
+                Ok(()) => self.parts.decider.settle(&identified.action, Some(&Outcome::new(OutcomeStatus::Done))),
+                Err(denied) => verdict = *denied,
+            }
+        }
+        let record = match self.kept(&identified.action) {
             Ok(action) => {
                 Record::Judged { action, action_digest: identified.digest, verdict: self.clean_verdict(&verdict) }
             }
@@ -83,12 +96,22 @@ impl Gate {
     /// First stage: fixes the exact action by its digest.
     ///
     /// # Errors
-    /// The action is too large or has no canonical form.
+    /// The action is too large, has no canonical form, or holds content that can't be looked at.
     pub async fn identify(&self, action: Action) -> Result<Identified, Refusal> {
         let failure = |detail: String| Refusal { cause: RefusalCause::Failure(detail), verdict: None, position: None };
-        let bytes = canonical::bytes(&action.deed).map_err(|error| failure(error.to_string()))?;
-        if bytes.len() > ACTION_BYTES_MAX {
-            let mut refusal = failure(format!("the action has {} bytes, the most is {ACTION_BYTES_MAX}", bytes.len()));
+        if action.deed.content().is_some_and(Content::is_sealed) {
+            return Err(failure(
+                "the action's content is sealed, so it can't be looked at; hand in the content".into(),
+            ));
+        }
+        let bytes = canonical::bytes(&action.deed.sealed()).map_err(|error| failure(error.to_string()))?;
+        let content_bytes = action.deed.content().map_or(0, Content::length_bytes);
+        let too_large = [
+            ("the action", bytes.len() as u64, ACTION_BYTES_MAX),
+            ("the action's content", content_bytes, CONTENT_BYTES_MAX),
+        ];
+        if let Some((what, bytes, most)) = too_large.into_iter().find(|(_, bytes, most)| *bytes > *most as u64) {
+            let mut refusal = failure(format!("{what} has {bytes} bytes, the most is {most}"));
             let message = format!("oversized {} from `{}`", action.deed.kind().as_str(), action.principal.name);
             refusal.position = self.note(action.run, "gate.oversized", &message, BTreeMap::new()).await.ok();
             return Err(refusal);
@@ -97,19 +120,35 @@ impl Gate {
         Ok(Identified { action, digest })
     }
 
-    /// Second stage: policy.
+    /// Second stage: what there is to see in the action's content.
+    pub fn scan(&self, identified: Identified) -> Scanned {
+        let sightings = self.sightings(&identified.action);
+        Scanned { identified, sightings }
+    }
+
+    fn sightings(&self, action: &Action) -> Vec<Sighting> {
+        let mut sightings = Vec::new();
+        action.deed.contents(|part, bytes| {
+            let room = SIGHTINGS_MAX.saturating_sub(sightings.len());
+            let seen = self.parts.scanner.scan(bytes);
+            sightings.extend(seen.into_iter().take(room).map(|sighting| sighting.in_part(part)));
+        });
+        sightings
+    }
+
+    /// Third stage: policy.
     ///
     /// # Errors
     /// Policy denies it.
-    pub async fn decide(&self, identified: Identified) -> Result<Permitted, Refusal> {
-        let verdict = self.parts.decider.decide(&identified.action);
+    pub async fn decide(&self, scanned: Scanned) -> Result<Permitted, Refusal> {
+        let verdict = self.parts.decider.decide(&scanned.identified.action, &scanned.sightings);
         match verdict.effect {
-            Effect::Allow | Effect::Ask => Ok(Permitted { identified, verdict }),
-            Effect::Deny => Err(self.refuse(identified, Some(verdict), RefusalCause::Policy).await),
+            Effect::Allow | Effect::Ask => Ok(Permitted { scanned, verdict }),
+            Effect::Deny => Err(self.refuse(scanned.identified, Some(verdict), RefusalCause::Policy).await),
         }
     }
 
-    /// Third stage: a person, where policy wants one. Policy is asked again after the wait: what was
+    /// Fourth stage: a person, where policy wants one. Policy is asked again after the wait: what was
     /// tightened meanwhile holds.
     ///
     /// # Errors
@@ -118,7 +157,7 @@ impl Gate {
         if permitted.verdict.effect == Effect::Allow {
             return Ok(Approved { permitted, approval: None });
         }
-        let Permitted { identified, verdict } = permitted;
+        let Permitted { scanned: Scanned { identified, sightings }, verdict } = permitted;
         let answer = match self.question(&identified, &verdict) {
             Ok(question) => {
                 let timeout = question.timeout;
@@ -136,50 +175,60 @@ impl Gate {
         if let Err(detail) = self.check_approval(&approval, identified.digest) {
             return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await);
         }
-        let verdict = self.parts.decider.decide(&identified.action);
+        let verdict = self.parts.decider.decide(&identified.action, &sightings);
         if verdict.effect == Effect::Deny {
             return Err(self.refuse(identified, Some(verdict), RefusalCause::Policy).await);
         }
-        Ok(Approved { permitted: Permitted { identified, verdict }, approval: Some(approval) })
+        let scanned = Scanned { identified, sightings };
+        Ok(Approved { permitted: Permitted { scanned, verdict }, approval: Some(approval) })
     }
 
-    /// Fourth stage: the intent is on disk before anything is done.
+    /// Fifth stage: budgets give what it needs, and the intent is on disk before anything is done.
     ///
     /// # Errors
-    /// The ledger can't keep it.
+    /// A budget was used up meanwhile, or the ledger can't keep it.
     pub async fn open(&self, approved: Approved) -> Result<Opened, Refusal> {
-        let Approved { permitted: Permitted { identified, verdict }, approval } = approved;
-        let record = match self.clean(&identified.action) {
+        let Approved { permitted: Permitted { scanned, verdict }, approval } = approved;
+        let Scanned { identified, sightings } = scanned;
+        if let Err(denied) = self.parts.decider.begin(&identified.action, &sightings, &verdict) {
+            return Err(self.refuse(identified, Some(*denied), RefusalCause::Policy).await);
+        }
+        let record = match self.kept(&identified.action) {
             Ok(action) => Record::Opened {
                 action,
                 action_digest: identified.digest,
                 verdict: self.clean_verdict(&verdict),
                 approval: approval.clone(),
             },
-            Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
+            Err(detail) => {
+                self.parts.decider.settle(&identified.action, None);
+                return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await);
+            }
         };
         match self.append(record).await {
             Ok(position) => {
-                Ok(Opened { approved: Approved { permitted: Permitted { identified, verdict }, approval }, position })
+                let permitted = Permitted { scanned: Scanned { identified, sightings }, verdict };
+                Ok(Opened { approved: Approved { permitted, approval }, position })
             }
             Err(error) => {
+                self.parts.decider.settle(&identified.action, None);
                 Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position: None })
             }
         }
     }
 
-    /// Fifth stage: what the effect needs.
+    /// Sixth stage: what the effect needs.
     ///
     /// # Errors
     /// A secret can't be released; the opened entry is closed as failed.
     pub async fn inject(&self, opened: Opened) -> Result<Armed, Refusal> {
         let permitted = &opened.approved.permitted;
-        let injected = self.parts.secrets.inject(&permitted.identified.action, &permitted.verdict);
+        let injected = self.parts.secrets.inject(&permitted.scanned.identified.action, &permitted.verdict);
         match injected {
             Ok(()) => Ok(Armed { opened }),
             Err(error) => {
                 let verdict = permitted.verdict.clone();
-                let outcome = Outcome::new(bartizan_model::OutcomeStatus::Failed).with_detail(error.to_string());
+                let outcome = Outcome::new(OutcomeStatus::Failed).with_detail(error.to_string());
                 let position = self.close(Armed { opened }, outcome).await.ok();
                 Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position })
             }
@@ -191,10 +240,12 @@ impl Gate {
     /// # Errors
     /// The ledger can't keep it; the entry stays open and recovery will say `unknown`.
     pub async fn close(&self, armed: Armed, outcome: Outcome) -> Result<Position, AppendError> {
-        let Opened { approved: Approved { permitted: Permitted { identified, verdict }, approval }, position } =
+        let Opened { approved: Approved { permitted: Permitted { scanned, verdict }, approval }, position } =
             armed.opened;
+        let identified = scanned.identified;
+        self.parts.decider.settle(&identified.action, Some(&outcome));
         let fail = |reason: String| AppendError { reason };
-        let action = self.clean(&identified.action).map_err(fail)?;
+        let action = self.kept(&identified.action).map_err(fail)?;
         let outcome = self.clean(&outcome).map_err(fail)?;
         let verdict = self.clean_verdict(&verdict);
         let receipt = self
@@ -237,18 +288,18 @@ impl Gate {
     /// What would be decided, without recording: for what compiled layers let through unasked.
     #[must_use]
     pub fn foresee(&self, action: &Action) -> Effect {
-        self.parts.decider.decide(action).effect
+        self.parts.decider.decide(action, &self.sightings(action)).effect
     }
 
     /// Decides without recording, to re-decide what was admitted before under a policy that has changed since.
     #[must_use]
     pub fn still_allows(&self, armed: &Armed) -> bool {
-        self.parts.decider.decide(armed.action()).effect != Effect::Deny
+        self.parts.decider.decide(armed.action(), armed.sightings()).effect != Effect::Deny
     }
 
     fn question(&self, identified: &Identified, verdict: &Verdict) -> Result<Question, String> {
         Ok(Question {
-            action: self.clean(&identified.action)?,
+            action: self.kept(&identified.action)?,
             action_digest: identified.digest,
             verdict: self.clean_verdict(verdict),
             asked_at: self.now()?,
@@ -280,7 +331,7 @@ impl Gate {
     }
 
     fn refused_record(&self, identified: &Identified, refusal: &Refusal) -> Result<Record, String> {
-        let action = self.clean(&identified.action)?;
+        let action = self.kept(&identified.action)?;
         let verdict = refusal.verdict.as_ref().map(|verdict| self.clean_verdict(verdict));
         let refused: Refused = self.clean(&refusal.recorded_cause())?;
         let receipt = self.sign(&Statement {
@@ -315,6 +366,19 @@ impl Gate {
         result
     }
 
+    /// An action as it is kept and shown: content sealed, every string redacted.
+    fn kept(&self, action: &Action) -> Result<Action, String> {
+        let sealed = Action {
+            id: action.id.clone(),
+            deed: action.deed.sealed().into_owned(),
+            principal: action.principal.clone(),
+            run: action.run.clone(),
+            session: action.session.clone(),
+            process: action.process.clone(),
+        };
+        self.clean(&sealed)
+    }
+
     /// A copy in which every string has passed the redactor.
     fn clean<T: Serialize + DeserializeOwned + Clone>(&self, value: &T) -> Result<T, String> {
         let mut json = serde_json::to_value(value).map_err(|error| error.to_string())?;
@@ -330,6 +394,9 @@ impl Gate {
         let mut verdict = verdict.clone();
         verdict.reason = redact(&verdict.reason);
         verdict.rule.text = verdict.rule.text.as_deref().map(redact);
+        for finding in &mut verdict.findings {
+            finding.message = redact(&finding.message);
+        }
         verdict
     }
 }

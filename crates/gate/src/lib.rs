@@ -1,8 +1,8 @@
 //! The spine: every action of every agent passes [`Gate`], and the stages it passes are types. A
-//! [`Permitted`] can be made only by deciding, an [`Approved`] only by approving, an [`Opened`] only by a
-//! durable ledger entry, an [`Armed`] only by injecting; their fields are private, so code that skips a
-//! stage doesn't compile. Effects take an [`Armed`] as proof that they may happen. The gate knows no
-//! adapter: it reaches the world through the traits in [`ports`]. Start with [`Gate::admit`].
+//! [`Scanned`] can be made only by looking at content, a [`Permitted`] only by deciding, an [`Approved`] only by
+//! approving, an [`Opened`] only by a durable ledger entry, an [`Armed`] only by injecting; their fields are
+//! private, so code that skips a stage doesn't compile. Effects take an [`Armed`] as proof that they may happen.
+//! The gate knows no adapter: it reaches the world through the traits in [`ports`]. Start with [`Gate::admit`].
 
 pub mod desk;
 pub mod gate;
@@ -14,7 +14,7 @@ pub use desk::{AnswerError, Decision, Desk, Pending, Standing};
 pub use gate::{Gate, Parts};
 pub use ports::{
     Answer, AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Event, Ledger, Observer, Position, Question,
-    Secrets, SecretsError, SignError, Signer,
+    Scanner, Secrets, SecretsError, SignError, Signer,
 };
 pub use refusal::{Refusal, RefusalCause};
-pub use stage::{Approved, Armed, Identified, Opened, Permitted};
+pub use stage::{Approved, Armed, Identified, Opened, Permitted, Scanned};

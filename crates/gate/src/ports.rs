@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bartizan_model::{Action, Approval, Digest, Record, SealedReceipt, Verdict};
+use bartizan_model::{Action, Approval, Digest, Outcome, Record, SealedReceipt, Sighting, SightingClass, Verdict};
 use jiff::Timestamp;
 
 /// A boxed future, as every asynchronous port returns.
@@ -12,10 +12,41 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// Decides. Pure and quick: it never blocks, never does I/O, and always has an answer.
 pub trait Decider: Send + Sync {
-    /// The verdict over this action under the policy in force.
-    fn decide(&self, action: &Action) -> Verdict;
+    /// The verdict over this action, in whose content a scanner saw this, under the policy in force. Changes nothing.
+    fn decide(&self, action: &Action, sightings: &[Sighting]) -> Verdict;
+    /// The action is about to be carried out under this verdict: takes what it needs from budgets, and remembers it.
+    ///
+    /// # Errors
+    /// There is no room for it any more; the verdict that says so. Nothing was taken.
+    fn begin(&self, action: &Action, sightings: &[Sighting], verdict: &Verdict) -> Result<(), Box<Verdict>> {
+        let _ = (action, sightings, verdict);
+        Ok(())
+    }
+    /// What was begun has ended; without an outcome it never came about.
+    fn settle(&self, action: &Action, outcome: Option<&Outcome>) {
+        let _ = (action, outcome);
+    }
     /// How long a person has to answer an `ask`.
     fn approval_timeout(&self) -> Duration;
+}
+
+/// Looks at content. Pure: no I/O, and linear in what it is given.
+pub trait Scanner: Send + Sync {
+    /// What there is to see in these bytes, by offset.
+    fn scan(&self, bytes: &[u8]) -> Vec<Sighting>;
+}
+
+impl Scanner for bartizan_scan::Scanner {
+    fn scan(&self, bytes: &[u8]) -> Vec<Sighting> {
+        let class = |class| match class {
+            bartizan_scan::Class::Secret => SightingClass::Secret,
+            bartizan_scan::Class::Personal => SightingClass::Personal,
+            bartizan_scan::Class::Injection => SightingClass::Injection,
+            bartizan_scan::Class::Hidden => SightingClass::Hidden,
+        };
+        let seen = bartizan_scan::Scanner::scan(self, bytes).into_iter();
+        seen.map(|seen| Sighting::new(class(seen.class), seen.kind, seen.score, seen.span)).collect()
+    }
 }
 
 /// What a person is asked.

@@ -1,7 +1,7 @@
 //! The stages of an action as types. None can be made outside this crate: every constructor is private to
 //! the gate, and none is `Clone`, so a stage is passed on exactly once.
 
-use bartizan_model::{Action, Approval, Digest, Verdict};
+use bartizan_model::{Action, Approval, Digest, Sighting, Verdict};
 
 use crate::ports::Position;
 
@@ -13,11 +13,19 @@ pub struct Identified {
     pub(crate) digest: Digest,
 }
 
-/// An identified action that policy allows, or allows to be asked about. Made only by deciding.
+/// An identified action whose content was looked at. Made only by scanning.
+#[derive(Debug)]
+#[must_use]
+pub struct Scanned {
+    pub(crate) identified: Identified,
+    pub(crate) sightings: Vec<Sighting>,
+}
+
+/// A scanned action that policy allows, or allows to be asked about. Made only by deciding.
 #[derive(Debug)]
 #[must_use]
 pub struct Permitted {
-    pub(crate) identified: Identified,
+    pub(crate) scanned: Scanned,
     pub(crate) verdict: Verdict,
 }
 
@@ -55,6 +63,14 @@ impl Identified {
     }
 }
 
+impl Scanned {
+    /// What was seen in its content.
+    #[must_use]
+    pub fn sightings(&self) -> &[Sighting] {
+        &self.sightings
+    }
+}
+
 impl Permitted {
     /// The decision.
     #[must_use]
@@ -67,7 +83,13 @@ impl Armed {
     /// The action to carry out, exactly as it was decided.
     #[must_use]
     pub fn action(&self) -> &Action {
-        &self.opened.approved.permitted.identified.action
+        &self.opened.approved.permitted.scanned.identified.action
+    }
+
+    /// What was seen in its content.
+    #[must_use]
+    pub fn sightings(&self) -> &[Sighting] {
+        &self.opened.approved.permitted.scanned.sightings
     }
 
     /// The decision it rests on.

@@ -29,9 +29,11 @@ fn record() -> Record {
             port: 443,
             path: "/repos/me/project/contents/src/lib.rs".into(),
             query: None,
+            body: None,
         },
         principal: Principal::boxed_agent("quiet-otter", Some("coding_assistant".into()), "alice"),
         run: Some(RunId::generate()),
+        session: None,
         process: None,
     };
     let verdict = Verdict {

@@ -1,12 +1,16 @@
 //! Actions: what an agent does, one deed at a time.
 
+use std::borrow::Cow;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::canonical::{CanonicalError, Digest};
-use crate::id::{ActionId, RunId};
+use crate::content::Content;
+use crate::id::{ActionId, RunId, SessionId};
 use crate::principal::Principal;
+use crate::sighting::Part;
 
 /// One deed of an agent, with everything a decision may depend on.
 ///
@@ -29,6 +33,17 @@ pub enum Deed {
         /// What is done: `write`, `create`, `rename`, `link`, `symlink`, `mkdir`, `remove`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         operation: Option<String>,
+        /// What is written, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Content>,
+    },
+    /// Change files by a patch; `path` is absolute.
+    #[serde(rename = "file.patch")]
+    FilePatch {
+        /// The file that is patched, or the directory that paths in the patch are relative to.
+        path: String,
+        /// A unified diff.
+        patch: Content,
     },
     /// Start a program.
     #[serde(rename = "exec.run")]
@@ -73,6 +88,9 @@ pub enum Deed {
         /// Query without `?`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         query: Option<String>,
+        /// The body, where it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        body: Option<Content>,
     },
     /// Call a tool.
     #[serde(rename = "tool.call")]
@@ -94,6 +112,94 @@ pub enum Deed {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         destination: Option<String>,
     },
+    /// Take text into an agent's context.
+    #[serde(rename = "content.receive")]
+    ContentReceive {
+        /// Who it comes from.
+        origin: Origin,
+        /// Where it comes from: a URL, a path, `server/tool`, a person's name.
+        source: String,
+        /// The text.
+        content: Content,
+    },
+    /// Ask a language model.
+    #[serde(rename = "llm.request")]
+    LlmRequest {
+        /// Who runs it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        provider: Option<String>,
+        /// The model's name.
+        model: String,
+        /// All that is sent to it.
+        content: Content,
+        /// How many tokens are sent, where it is known; else it is estimated from the length.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        input_tokens: Option<u64>,
+        /// How many tokens the answer may have.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        output_tokens_max: Option<u64>,
+    },
+    /// Do something in a browser.
+    #[serde(rename = "browser.act")]
+    BrowserAct {
+        /// What is done: `navigate`, `click`, `type`, `select`, `upload`, `download`, `evaluate`, …
+        operation: String,
+        /// The page it is done on, or gone to.
+        url: String,
+        /// What the element says that it is done to.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        label: Option<String>,
+        /// What is typed or uploaded.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Content>,
+    },
+    /// Do something with a screen, keyboard, mouse or clipboard.
+    #[serde(rename = "computer.act")]
+    ComputerAct {
+        /// What is done: `screenshot`, `click`, `type`, `key`, `clipboard.read`, `clipboard.write`, `file.transfer`, …
+        operation: String,
+        /// What it is done to: an application, a window, a key, a file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        target: Option<String>,
+        /// What is typed, copied or transferred.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        content: Option<Content>,
+    },
+    /// Send a message to somebody.
+    #[serde(rename = "message.send")]
+    MessageSend {
+        /// Through what: `email`, `slack`, …
+        channel: String,
+        /// To whom.
+        recipient: String,
+        /// The message.
+        content: Content,
+    },
+}
+
+/// Who a text that enters an agent's context comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Origin {
+    /// The principal's own words.
+    User,
+    /// Looked up: a page, a file, a mail.
+    Retrieved,
+    /// A tool's result.
+    Tool,
+}
+
+impl Origin {
+    /// The word used everywhere: `user`, `retrieved`, `tool`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Retrieved => "retrieved",
+            Self::Tool => "tool",
+        }
+    }
 }
 
 /// The kinds of deed, for filters and rules.
@@ -117,9 +223,39 @@ pub enum ActionKind {
     ToolCall,
     #[serde(rename = "secret.use")]
     SecretUse,
+    #[serde(rename = "file.patch")]
+    FilePatch,
+    #[serde(rename = "content.receive")]
+    ContentReceive,
+    #[serde(rename = "llm.request")]
+    LlmRequest,
+    #[serde(rename = "browser.act")]
+    BrowserAct,
+    #[serde(rename = "computer.act")]
+    ComputerAct,
+    #[serde(rename = "message.send")]
+    MessageSend,
 }
 
 impl ActionKind {
+    /// Every kind.
+    pub const ALL: [Self; 14] = [
+        Self::FileRead,
+        Self::FileWrite,
+        Self::ExecRun,
+        Self::NetConnect,
+        Self::DnsQuery,
+        Self::HttpRequest,
+        Self::ToolCall,
+        Self::SecretUse,
+        Self::FilePatch,
+        Self::ContentReceive,
+        Self::LlmRequest,
+        Self::BrowserAct,
+        Self::ComputerAct,
+        Self::MessageSend,
+    ];
+
     /// The name on the wire, e.g. `net.connect`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -132,6 +268,12 @@ impl ActionKind {
             Self::HttpRequest => "http.request",
             Self::ToolCall => "tool.call",
             Self::SecretUse => "secret.use",
+            Self::FilePatch => "file.patch",
+            Self::ContentReceive => "content.receive",
+            Self::LlmRequest => "llm.request",
+            Self::BrowserAct => "browser.act",
+            Self::ComputerAct => "computer.act",
+            Self::MessageSend => "message.send",
         }
     }
 }
@@ -149,6 +291,12 @@ impl Deed {
             Self::HttpRequest { .. } => ActionKind::HttpRequest,
             Self::ToolCall { .. } => ActionKind::ToolCall,
             Self::SecretUse { .. } => ActionKind::SecretUse,
+            Self::FilePatch { .. } => ActionKind::FilePatch,
+            Self::ContentReceive { .. } => ActionKind::ContentReceive,
+            Self::LlmRequest { .. } => ActionKind::LlmRequest,
+            Self::BrowserAct { .. } => ActionKind::BrowserAct,
+            Self::ComputerAct { .. } => ActionKind::ComputerAct,
+            Self::MessageSend { .. } => ActionKind::MessageSend,
         }
     }
 
@@ -156,7 +304,7 @@ impl Deed {
     #[must_use]
     pub fn target(&self) -> String {
         match self {
-            Self::FileRead { path } | Self::FileWrite { path, .. } => path.clone(),
+            Self::FileRead { path } | Self::FileWrite { path, .. } | Self::FilePatch { path, .. } => path.clone(),
             Self::ExecRun { program, args, .. } => {
                 let mut line = program.clone();
                 for argument in args.iter().skip(1) {
@@ -167,7 +315,7 @@ impl Deed {
             }
             Self::NetConnect { host, port } => join_port(host, *port),
             Self::DnsQuery { name, record_type } => format!("{name} {record_type}"),
-            Self::HttpRequest { method, scheme, host, port, path, query } => {
+            Self::HttpRequest { method, scheme, host, port, path, query, .. } => {
                 let query = query.as_ref().map(|query| format!("?{query}")).unwrap_or_default();
                 match (scheme.as_str(), port) {
                     ("http", 80) | ("https", 443) => format!("{method} {scheme}://{host}{path}{query}"),
@@ -179,6 +327,152 @@ impl Deed {
                 Some(destination) => format!("{name} → {destination}"),
                 None => name.clone(),
             },
+            Self::ContentReceive { origin, source, .. } => format!("{} {source}", origin.as_str()),
+            Self::LlmRequest { provider, model, .. } => match provider {
+                Some(provider) => format!("{provider}/{model}"),
+                None => model.clone(),
+            },
+            Self::BrowserAct { operation, url, label, .. } => match label {
+                Some(label) => format!("{operation} {url} `{label}`"),
+                None => format!("{operation} {url}"),
+            },
+            Self::ComputerAct { operation, target, .. } => match target {
+                Some(target) => format!("{operation} {target}"),
+                None => operation.clone(),
+            },
+            Self::MessageSend { channel, recipient, .. } => format!("{channel}/{recipient}"),
+        }
+    }
+
+    /// What it carries that is kept only sealed, if anything.
+    #[must_use]
+    pub fn content(&self) -> Option<&Content> {
+        match self {
+            Self::FileWrite { content, .. } | Self::BrowserAct { content, .. } | Self::ComputerAct { content, .. } => {
+                content.as_ref()
+            }
+            Self::HttpRequest { body, .. } => body.as_ref(),
+            Self::FilePatch { patch: content, .. }
+            | Self::ContentReceive { content, .. }
+            | Self::LlmRequest { content, .. }
+            | Self::MessageSend { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    fn content_mut(&mut self) -> Option<&mut Content> {
+        match self {
+            Self::FileWrite { content, .. } | Self::BrowserAct { content, .. } | Self::ComputerAct { content, .. } => {
+                content.as_mut()
+            }
+            Self::HttpRequest { body, .. } => body.as_mut(),
+            Self::FilePatch { patch: content, .. }
+            | Self::ContentReceive { content, .. }
+            | Self::LlmRequest { content, .. }
+            | Self::MessageSend { content, .. } => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The same deed with its content sealed: what digests are over and what the ledger keeps.
+    #[must_use]
+    pub fn sealed(&self) -> Cow<'_, Self> {
+        if self.content().is_none_or(Content::is_sealed) {
+            return Cow::Borrowed(self);
+        }
+        let mut sealed = self.without_content();
+        if let (Some(place), Some(content)) = (sealed.content_mut(), self.content()) {
+            *place = content.sealed();
+        }
+        Cow::Owned(sealed)
+    }
+
+    /// Everything but the content, which is left empty: so that sealing copies no megabytes.
+    fn without_content(&self) -> Self {
+        let nothing = || Content::Text(String::new());
+        match self {
+            Self::FileWrite { path, operation, content } => Self::FileWrite {
+                path: path.clone(),
+                operation: operation.clone(),
+                content: content.as_ref().map(|_| nothing()),
+            },
+            Self::FilePatch { path, .. } => Self::FilePatch { path: path.clone(), patch: nothing() },
+            Self::HttpRequest { method, scheme, host, port, path, query, body } => Self::HttpRequest {
+                method: method.clone(),
+                scheme: scheme.clone(),
+                host: host.clone(),
+                port: *port,
+                path: path.clone(),
+                query: query.clone(),
+                body: body.as_ref().map(|_| nothing()),
+            },
+            Self::ContentReceive { origin, source, .. } => {
+                Self::ContentReceive { origin: *origin, source: source.clone(), content: nothing() }
+            }
+            Self::LlmRequest { provider, model, input_tokens, output_tokens_max, .. } => Self::LlmRequest {
+                provider: provider.clone(),
+                model: model.clone(),
+                content: nothing(),
+                input_tokens: *input_tokens,
+                output_tokens_max: *output_tokens_max,
+            },
+            Self::BrowserAct { operation, url, label, content } => Self::BrowserAct {
+                operation: operation.clone(),
+                url: url.clone(),
+                label: label.clone(),
+                content: content.as_ref().map(|_| nothing()),
+            },
+            Self::ComputerAct { operation, target, content } => Self::ComputerAct {
+                operation: operation.clone(),
+                target: target.clone(),
+                content: content.as_ref().map(|_| nothing()),
+            },
+            Self::MessageSend { channel, recipient, .. } => {
+                Self::MessageSend { channel: channel.clone(), recipient: recipient.clone(), content: nothing() }
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Tells every part a scanner should look at, as it came. Paths, hosts and command lines are no content: rules
+    /// speak about them.
+    pub fn contents(&self, mut tell: impl FnMut(Part, &[u8])) {
+        match self {
+            Self::FilePatch { patch, .. } => {
+                if let Some(bytes) = patch.bytes() {
+                    tell(Part::Patch, bytes);
+                }
+            }
+            Self::HttpRequest { path, query, body, .. } => {
+                tell(Part::Path, path.as_bytes());
+                if let Some(query) = query {
+                    tell(Part::Query, query.as_bytes());
+                }
+                if let Some(bytes) = body.as_ref().and_then(Content::bytes) {
+                    tell(Part::Body, bytes);
+                }
+            }
+            Self::ToolCall { arguments, .. } => {
+                if !arguments.is_null()
+                    && let Ok(json) = serde_json::to_vec(arguments)
+                {
+                    tell(Part::Arguments, &json);
+                }
+            }
+            Self::BrowserAct { url, label, content, .. } => {
+                tell(Part::Url, url.as_bytes());
+                if let Some(label) = label {
+                    tell(Part::Label, label.as_bytes());
+                }
+                if let Some(bytes) = content.as_ref().and_then(Content::bytes) {
+                    tell(Part::Content, bytes);
+                }
+            }
+            other => {
+                if let Some(bytes) = other.content().and_then(Content::bytes) {
+                    tell(Part::Content, bytes);
+                }
+            }
         }
     }
 }
@@ -214,6 +508,9 @@ pub struct Action {
     /// The run it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run: Option<RunId>,
+    /// The session it belongs to, where whoever asks keeps several apart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionId>,
     /// The process it came from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub process: Option<Process>,
@@ -228,13 +525,14 @@ struct Bound<'a> {
 }
 
 impl Action {
-    /// Digest of the exact deed and principal. Two attempts at the same thing by the same principal have
-    /// the same digest; any change of an argument changes it.
+    /// Digest of the exact deed, its content sealed, and principal. Two attempts at the same thing by the same
+    /// principal have the same digest; any change of an argument or of the content changes it.
     ///
     /// # Errors
     /// The arguments of a tool call hold a number JSON can't carry.
     pub fn digest(&self) -> Result<Digest, CanonicalError> {
-        Digest::of(&Bound { version: crate::MODEL_VERSION, deed: &self.deed, principal: &self.principal })
+        let deed = self.deed.sealed();
+        Digest::of(&Bound { version: crate::MODEL_VERSION, deed: &deed, principal: &self.principal })
     }
 }
 
@@ -243,7 +541,14 @@ mod tests {
     use super::*;
 
     fn action(deed: Deed) -> Action {
-        Action { id: ActionId::generate(), deed, principal: Principal::local_human("alice"), run: None, process: None }
+        Action {
+            id: ActionId::generate(),
+            deed,
+            principal: Principal::local_human("alice"),
+            run: None,
+            session: None,
+            process: None,
+        }
     }
 
     #[test]
@@ -255,6 +560,46 @@ mod tests {
         assert_ne!(first.id, again.id);
         assert_eq!(first.digest().unwrap(), again.digest().unwrap());
         assert_ne!(first.digest().unwrap(), action(connect(444)).digest().unwrap());
+    }
+
+    #[test]
+    fn digest_binds_content_and_is_that_of_the_sealed_form() {
+        let send = |content: &str| Deed::MessageSend {
+            channel: "email".into(),
+            recipient: "bob@example.com".into(),
+            content: content.into(),
+        };
+        let whole = action(send("hello"));
+        let mut kept = whole.clone();
+        kept.deed = whole.deed.sealed().into_owned();
+        assert_eq!(whole.digest().unwrap(), kept.digest().unwrap());
+        assert_ne!(whole.digest().unwrap(), action(send("hello!")).digest().unwrap());
+        assert!(!serde_json::to_string(&kept).unwrap().contains("hello"));
+        let mut seen = Vec::new();
+        whole.deed.contents(|part, bytes| seen.push((part, bytes.to_vec())));
+        assert_eq!(seen, [(Part::Content, b"hello".to_vec())]);
+        kept.deed.contents(|_, _| panic!("sealed content can't be looked at"));
+    }
+
+    #[test]
+    fn every_deed_with_content_is_sealed() {
+        for deed in [
+            r#"{"kind":"file.write","path":"/x","content":"PLAIN"}"#,
+            r#"{"kind":"file.patch","path":"/x","patch":{"base64":"UExBSU4="}}"#,
+            r#"{"kind":"http.request","method":"POST","scheme":"http","host":"a","port":80,"path":"/","body":"PLAIN"}"#,
+            r#"{"kind":"content.receive","origin":"tool","source":"s","content":"PLAIN"}"#,
+            r#"{"kind":"llm.request","model":"m","content":"PLAIN","input_tokens":3}"#,
+            r#"{"kind":"browser.act","operation":"type","url":"u","label":"l","content":"PLAIN"}"#,
+            r#"{"kind":"computer.act","operation":"type","target":"t","content":"PLAIN"}"#,
+            r#"{"kind":"message.send","channel":"c","recipient":"r","content":"PLAIN"}"#,
+        ] {
+            let whole: Deed = serde_json::from_str(deed).unwrap();
+            let sealed = whole.sealed();
+            let text = serde_json::to_string(&sealed).unwrap();
+            assert!(!text.contains("PLAIN") && !text.contains("UExB") && text.contains("length_bytes\":5"), "{text}");
+            assert_eq!(sealed.target(), whole.target());
+            assert_eq!(sealed.sealed(), sealed);
+        }
     }
 
     #[test]

@@ -79,6 +79,59 @@ identifier!(
     "run"
 );
 
+/// Longest session name: a UUID or a ULID with a prefix fits many times.
+const SESSION_CHARS_MAX: usize = 128;
+
+/// A session, as whoever asks calls it: one conversation of an agent, from start to end.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(try_from = "String", into = "String")]
+pub struct SessionId(String);
+
+/// Why a text is no session.
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is no session; use at most 128 letters, digits, `-`, `_`, `.` and `:`")]
+pub struct ParseSessionError(String);
+
+impl SessionId {
+    /// The session as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl FromStr for SessionId {
+    type Err = ParseSessionError;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.:".contains(&byte);
+        if text.is_empty() || text.len() > SESSION_CHARS_MAX || !text.bytes().all(plain) {
+            return Err(ParseSessionError(text.chars().take(64).collect()));
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for SessionId {
+    type Error = ParseSessionError;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
+impl From<SessionId> for String {
+    fn from(id: SessionId) -> Self {
+        id.0
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

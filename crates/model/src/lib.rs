@@ -5,19 +5,23 @@
 
 pub mod action;
 pub mod canonical;
+pub mod content;
 pub mod id;
 mod plain;
 pub mod principal;
 pub mod receipt;
 pub mod record;
+pub mod sighting;
 pub mod text;
 pub mod verdict;
 
-pub use action::{Action, ActionKind, Deed, Process};
+pub use action::{Action, ActionKind, Deed, Origin, Process};
 pub use canonical::{CanonicalError, Digest};
-pub use id::{ActionId, RunId};
+pub use content::{CONTENT_BYTES_MAX, Content};
+pub use id::{ActionId, RunId, SessionId};
 pub use principal::{Principal, PrincipalKind};
 pub use record::{Approval, ApprovalReach, Outcome, OutcomeStatus, Record, Refused, SealedReceipt};
+pub use sighting::{Part, Sighting, SightingClass};
 pub use verdict::{Effect, Finding, Obligation, Risk, RuleRef, Verdict};
 
 /// Version of the model; only ever extended, never changed in place.

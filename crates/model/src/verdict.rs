@@ -60,6 +60,15 @@ pub struct Finding {
     pub guard: String,
     /// What it saw, in a sentence for a person.
     pub message: String,
+    /// What this alone would decide; absent for mere observations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub effect: Option<Effect>,
+    /// The rule it follows, e.g. `flow[0]`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<String>,
+    /// How much harm it points to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub risk: Option<Risk>,
 }
 
 /// What must hold while an allowed action is carried out.

@@ -95,9 +95,10 @@ impl Context {
             deed,
             principal: self.principal.clone(),
             run: Some(self.run.clone()),
+            session: None,
             process,
         };
-        let permitted = self.gate.decide(self.gate.identify(action).await?).await?;
+        let permitted = self.gate.decide(self.gate.scan(self.gate.identify(action).await?)).await?;
         let approved = if permitted.verdict().effect == Effect::Ask {
             let withdrawn = tokio::select! {
                 biased;

@@ -256,6 +256,7 @@ impl Flow<'_> {
             port: self.port,
             path: path.clone(),
             query: query.clone(),
+            body: None,
         };
         let explain = format!("http {}", deed.target());
         let gone = gone(self.context, self.client, self.own, self.asked);

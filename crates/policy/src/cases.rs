@@ -29,7 +29,7 @@ pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
         },
         "file.write" => {
             let path = file_path(rest, context).ok_or_else(|| needs("a path starting with `/`, `~/` or `./`"))?;
-            Deed::FileWrite { path, operation: None }
+            Deed::FileWrite { path, operation: None, content: None }
         }
         "exec" | "exec.run" => {
             let args: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
@@ -114,6 +114,7 @@ fn request(text: &str) -> Option<Deed> {
         port,
         path: path.to_owned(),
         query,
+        body: None,
     })
 }
 

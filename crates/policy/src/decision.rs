@@ -1,8 +1,9 @@
 //! A decision while it is still cheap: borrowed, without text. [`Decision::to_verdict`] puts it into words.
 
-use bartizan_model::{ActionKind, Deed, Digest, Effect, Obligation, Risk, RuleRef, Verdict};
+use bartizan_model::{ActionKind, Deed, Digest, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
 
 use crate::address::Special;
+use crate::guards::{Findings, Found};
 use crate::net::Duties;
 use crate::place::Place;
 use crate::rule::RuleInfo;
@@ -44,22 +45,36 @@ impl<'a> Ruling<'a> {
 }
 
 /// A decision over one deed, borrowed from the policy that made it.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Decision<'a> {
     pub(crate) ruling: Ruling<'a>,
+    findings: Findings,
     risk: Risk,
     policy: Digest,
 }
 
 impl<'a> Decision<'a> {
-    pub(crate) fn new(deed: &Deed, ruling: Ruling<'a>, policy: Digest) -> Self {
-        Self { risk: risk(deed.kind(), &ruling), ruling, policy }
+    pub(crate) fn new(deed: &Deed, ruling: Ruling<'a>, findings: Findings, policy: Digest) -> Self {
+        let found = findings.strictest().filter(|found| found.effect > Effect::Allow).map(|found| found.risk);
+        let by_rules = risk(deed.kind(), &ruling);
+        Self { risk: found.map_or(by_rules, |found| found.max(by_rules)), ruling, findings, policy }
     }
 
-    /// The answer.
+    /// The answer: the strictest of rules and guards.
     #[must_use]
     pub fn effect(&self) -> Effect {
-        self.ruling.effect
+        self.findings.strictest().map_or(self.ruling.effect, |found| found.effect.max(self.ruling.effect))
+    }
+
+    /// The finding that decided, where a guard was stricter than the rules.
+    fn decider(&self) -> Option<&Found> {
+        self.findings.strictest().filter(|found| found.effect > self.ruling.effect)
+    }
+
+    /// One more finding.
+    pub(crate) fn add(&mut self, found: Found) {
+        self.risk = self.risk.max(found.risk);
+        self.findings.push(found);
     }
 
     /// How much harm the deed could do.
@@ -71,19 +86,19 @@ impl<'a> Decision<'a> {
     /// What must hold while it is carried out.
     #[must_use]
     pub fn duties(&self) -> Duties {
-        self.ruling.duties
+        if self.effect() == Effect::Deny { Duties::default() } else { self.ruling.duties }
     }
 
     /// The dotted place of what decided, e.g. `net.allow[2]`, `net.default`, `egress.link_local`.
     #[must_use]
     pub fn rule(&self) -> RuleRef {
-        self.ruling.cause.reference()
+        self.decider().map_or_else(|| self.ruling.cause.reference(), |found| found.rule.clone())
     }
 
     /// The whole verdict, in words.
     #[must_use]
     pub fn to_verdict(&self) -> Verdict {
-        let Duties { inspect_http, dial, allow_private } = self.ruling.duties;
+        let Duties { inspect_http, dial, allow_private } = self.duties();
         let mut obligations = Vec::new();
         if inspect_http {
             obligations.push(Obligation::InspectHttp);
@@ -92,12 +107,23 @@ impl<'a> Decision<'a> {
         if allow_private {
             obligations.push(Obligation::AllowPrivate);
         }
+        let reason = match self.decider() {
+            Some(found) => found.message.clone(),
+            None => self.ruling.cause.reason(self.ruling.effect),
+        };
+        let finding = |found: &Found| Finding {
+            guard: found.guard.to_owned(),
+            message: found.message.clone(),
+            effect: (found.effect > Effect::Allow).then_some(found.effect),
+            rule: Some(found.rule.rule.clone()),
+            risk: Some(found.risk),
+        };
         Verdict {
-            effect: self.ruling.effect,
+            effect: self.effect(),
             risk: self.risk,
             rule: self.rule(),
-            reason: self.ruling.cause.reason(self.ruling.effect),
-            findings: Vec::new(),
+            reason,
+            findings: self.findings.iter().map(finding).collect(),
             obligations,
             policy: self.policy,
         }
@@ -153,7 +179,7 @@ fn risk(kind: ActionKind, ruling: &Ruling<'_>) -> Risk {
         _ => {}
     }
     let allowed = match kind {
-        ActionKind::FileRead | ActionKind::DnsQuery => Risk::Low,
+        ActionKind::FileRead | ActionKind::DnsQuery | ActionKind::ContentReceive => Risk::Low,
         ActionKind::SecretUse => Risk::High,
         _ => Risk::Medium,
     };

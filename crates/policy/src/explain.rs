@@ -25,7 +25,7 @@ pub struct Explanation {
 /// What one layer enforces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerExplanation {
-    /// `mounts`, `landlock`, `seccomp`, `nftables`, `dns`, `proxy`, `exec`, `limits` or `env`.
+    /// `mounts`, `landlock`, `seccomp`, `nftables`, `dns`, `proxy`, `exec`, `guards`, `limits` or `env`.
     pub layer: &'static str,
     /// Sentences for a person.
     pub lines: Vec<String>,
@@ -103,6 +103,7 @@ impl PolicySet {
                 layer("dns", self.dns_lines(layers.net.resolver)),
                 layer("proxy", self.proxy_lines(layers.net.inspects_http)),
                 layer("exec", self.exec_lines()),
+                layer("guards", self.guard_lines()),
                 layer("limits", limit_lines(&layers)),
                 layer("env", env_lines(&layers.env)),
             ],
@@ -110,8 +111,8 @@ impl PolicySet {
     }
 
     fn files_in_force(&self) -> impl Iterator<Item = (&'static str, &PolicyFile)> {
-        let project = self.project.as_ref().map(|project| ("the project", project.file()));
-        [("", self.user.file())].into_iter().chain(project)
+        let narrowing = self.narrowing.iter().map(|narrowing| ("what narrows it", narrowing.policy.file()));
+        [("", self.user.file())].into_iter().chain(narrowing)
     }
 
     fn dns_lines(&self, resolver: Option<std::net::SocketAddr>) -> Vec<String> {
@@ -193,6 +194,17 @@ impl PolicySet {
         lines
     }
 
+    fn guard_lines(&self) -> Vec<String> {
+        let narrowing = self.narrowing.iter().map(|narrowing| ("what narrows it: ", &narrowing.compiled));
+        let policies = std::iter::once(("", &self.compiled)).chain(narrowing);
+        let guards = policies.flat_map(|(whose, compiled)| compiled.guards.iter().map(move |guard| (whose, guard)));
+        guards
+            .flat_map(|(whose, guard)| {
+                guard.explain().into_iter().map(move |line| format!("{whose}{}: {line}", guard.name()))
+            })
+            .collect()
+    }
+
     /// A path as people write it.
     pub(crate) fn shown(&self, path: &Path) -> String {
         let text = path.display().to_string();
@@ -221,9 +233,8 @@ impl PolicySet {
     pub fn explain_action(&self, deed: &Deed) -> ActionExplanation {
         let verdict = self.verdict(deed);
         let mut matched: Vec<(u32, MatchedRule)> = Vec::new();
-        let policies = [("user", Some(&self.compiled)), ("project", self.narrowing.as_ref())];
-        for (policy, compiled) in policies {
-            let Some(compiled) = compiled else { continue };
+        let narrowing = self.narrowing.iter().map(|narrowing| ("project", &narrowing.compiled));
+        for (policy, compiled) in [("user", &self.compiled)].into_iter().chain(narrowing) {
             compiled.tell(deed, &mut |rule, effect| {
                 let reference = rule.reference();
                 matched.push((rule.rank, MatchedRule { policy, rule: reference, effect, decided: false }));
@@ -235,8 +246,9 @@ impl PolicySet {
             Some(decided) => decided.decided = true,
             None => {
                 let source = verdict.rule.source.as_deref();
-                let from_project = self.project.as_ref().is_some_and(|project| {
-                    source.is_some_and(|source| project.sources().iter().any(|name| source.starts_with(name.as_str())))
+                let from_project = self.narrowing.iter().any(|narrowing| {
+                    let sources = narrowing.policy.sources();
+                    source.is_some_and(|source| sources.iter().any(|name| source.starts_with(name.as_str())))
                 });
                 matched.push(MatchedRule {
                     policy: if from_project { "project" } else { "user" },

@@ -73,7 +73,7 @@ pub struct EnvLayer {
     pub pass: Vec<String>,
     /// Variables that are set, after those passed in.
     pub set: BTreeMap<String, String>,
-    narrowed: Option<Vec<String>>,
+    narrowed: Vec<Vec<String>>,
 }
 
 impl EnvLayer {
@@ -82,7 +82,7 @@ impl EnvLayer {
     pub fn passes(&self, name: &str) -> bool {
         let listed =
             |patterns: &[String]| patterns.iter().any(|pattern| Wildcard::new(pattern).matches(name.as_bytes(), false));
-        listed(&self.pass) && self.narrowed.as_deref().is_none_or(listed)
+        listed(&self.pass) && self.narrowed.iter().all(|names| listed(names))
     }
 }
 
@@ -129,13 +129,14 @@ impl PolicySet {
     #[must_use]
     pub fn layers(&self) -> Layers {
         let user = self.user.file();
-        let project = self.project.as_ref().map(|project| project.file());
+        let narrowing: Vec<&PolicyFile> = self.narrowing().map(|policy| policy.file()).collect();
+        let all: Vec<&PolicyFile> = std::iter::once(user).chain(narrowing.iter().copied()).collect();
         Layers {
             files: self.file_layer(),
-            env: env_layer(user.env.as_ref(), project.and_then(|project| project.env.as_ref())),
-            limits: limits_layer(user.limits.as_ref(), project.and_then(|project| project.limits.as_ref())),
-            r#box: box_level(user, project),
-            net: net_layer(user, project),
+            env: env_layer(user.env.as_ref(), &narrowing),
+            limits: limits_layer(&all.iter().filter_map(|file| file.limits.as_ref()).collect::<Vec<_>>()),
+            r#box: box_level(user, &narrowing),
+            net: net_layer(user, &all),
         }
     }
 
@@ -146,15 +147,16 @@ impl PolicySet {
             file.approvals.as_ref().and_then(|approvals| approvals.timeout.as_ref()).map(|timeout| timeout.value.0)
         };
         let user = timeout(self.user.file()).unwrap_or(APPROVAL_TIMEOUT);
-        self.project.as_ref().and_then(|project| timeout(project.file())).map_or(user, |project| user.min(project))
+        self.narrowing().filter_map(|policy| timeout(policy.file())).fold(user, Duration::min)
     }
 
     /// What a path is in the box. Symbolic links are the caller's to resolve. What is relative is absent.
     #[must_use]
     pub fn classify(&self, path: &Path) -> PathAccess {
         let Some(path) = path::canonical(path.as_os_str().as_bytes()) else { return PathAccess::Absent };
-        let sections = [Some(&self.compiled), self.narrowing.as_ref()].into_iter().flatten();
-        sections
+        let narrowing = self.narrowing.iter().map(|narrowing| &narrowing.compiled);
+        std::iter::once(&self.compiled)
+            .chain(narrowing)
             .filter_map(|compiled| compiled.files.as_ref())
             .map(|section| section.rules.classify(&path))
             .min_by_key(|access| freedom(*access))
@@ -163,15 +165,19 @@ impl PolicySet {
 
     fn file_layer(&self) -> FileLayer {
         let user = self.compiled.files.as_ref().map(|section| &section.rules);
-        let project =
-            self.narrowing.as_ref().and_then(|narrowing| narrowing.files.as_ref()).map(|section| &section.rules);
-        let (Some(user), project) = (user, project) else { return FileLayer::default() };
+        let narrowing: Vec<&Paths> = self
+            .narrowing
+            .iter()
+            .filter_map(|narrowing| narrowing.compiled.files.as_ref())
+            .map(|section| &section.rules)
+            .collect();
+        let Some(user) = user else { return FileLayer::default() };
         let mut readable = Roots::of(user, |_| true);
         if user.read_default == Effect::Allow {
             readable.trees.push(PathBuf::from("/"));
         }
         let mut writable = Roots::of(user, |write| write);
-        if let Some(project) = project {
+        for project in &narrowing {
             if project.read_default != Effect::Allow {
                 readable = readable.within(&Roots::of(project, |_| true));
             }
@@ -183,7 +189,7 @@ impl PolicySet {
         let writable = writable.reduced();
         let readable = readable.without(&writable).reduced();
         let restrictions: Vec<&Restriction> =
-            [Some(user), project].into_iter().flatten().flat_map(|paths| &paths.restrictions).collect();
+            std::iter::once(user).chain(narrowing).flat_map(|paths| &paths.restrictions).collect();
         let shown = |list: List| {
             let mut texts: Vec<String> = Vec::new();
             for text in
@@ -360,7 +366,7 @@ fn add_rows(names: &[Option<String>], rows: &mut BTreeSet<String>) {
     }
 }
 
-fn env_layer(user: Option<&Env>, project: Option<&Env>) -> EnvLayer {
+fn env_layer(user: Option<&Env>, narrowing: &[&PolicyFile]) -> EnvLayer {
     let names = |pass: &Vec<At<String>>| pass.iter().map(|name| name.value.clone()).collect::<Vec<_>>();
     EnvLayer {
         pass: user.and_then(|env| env.pass.as_ref()).map(names).unwrap_or_default(),
@@ -368,19 +374,18 @@ fn env_layer(user: Option<&Env>, project: Option<&Env>) -> EnvLayer {
             .and_then(|env| env.set.as_ref())
             .map(|set| set.iter().map(|(name, value)| (name.clone(), value.value.clone())).collect())
             .unwrap_or_default(),
-        narrowed: project.and_then(|env| env.pass.as_ref()).map(names),
+        narrowed: narrowing.iter().filter_map(|file| file.env.as_ref()?.pass.as_ref()).map(names).collect(),
     }
 }
 
-fn limits_layer(user: Option<&Limits>, project: Option<&Limits>) -> LimitsLayer {
+fn limits_layer(files: &[&Limits]) -> LimitsLayer {
     fn least<T, V: Ord>(
-        files: [Option<&Limits>; 2],
+        files: &[&Limits],
         limit: impl Fn(&Limits) -> Option<&At<T>>,
         value: impl Fn(&T) -> V,
     ) -> Option<V> {
-        files.into_iter().flatten().filter_map(|limits| limit(limits).map(|limit| value(&limit.value))).min()
+        files.iter().filter_map(|limits| limit(limits).map(|limit| value(&limit.value))).min()
     }
-    let files = [user, project];
     LimitsLayer {
         memory_bytes: least(files, |limits| limits.memory.as_ref(), |bytes| bytes.0),
         pids: least(files, |limits| limits.pids.as_ref(), |count| *count),
@@ -395,24 +400,25 @@ fn limits_layer(user: Option<&Limits>, project: Option<&Limits>) -> LimitsLayer 
     }
 }
 
-fn box_level(user: &PolicyFile, project: Option<&PolicyFile>) -> BoxLevel {
+fn box_level(user: &PolicyFile, narrowing: &[&PolicyFile]) -> BoxLevel {
     let cgroup =
         |file: &PolicyFile| file.r#box.as_ref().and_then(|section| section.cgroup.as_ref()).map(|level| level.value);
     let root =
         |file: &PolicyFile| file.r#box.as_ref().and_then(|section| section.root.as_ref()).map(|level| level.value);
-    // The project's counts only where it is stricter.
+    // What narrows counts only where it is stricter.
+    let (cgroups, roots) = (narrowing.iter().copied().filter_map(cgroup), narrowing.iter().copied().filter_map(root));
     BoxLevel {
-        cgroup: cgroup(user).unwrap_or(CgroupLevel::Required).max(project.and_then(cgroup).unwrap_or(CgroupLevel::Off)),
-        root: root(user).unwrap_or(RootLevel::Drop).max(project.and_then(root).unwrap_or(RootLevel::Keep)),
+        cgroup: cgroups.fold(cgroup(user).unwrap_or(CgroupLevel::Required), CgroupLevel::max),
+        root: roots.fold(root(user).unwrap_or(RootLevel::Drop), RootLevel::max),
     }
 }
 
-fn net_layer(user: &PolicyFile, project: Option<&PolicyFile>) -> NetLayer {
+fn net_layer(user: &PolicyFile, all: &[&PolicyFile]) -> NetLayer {
     let resolver = user.net.as_ref().and_then(|net| net.resolver.as_ref()).and_then(|text| {
         let whole = text.value.parse::<SocketAddr>().ok();
         whole.or_else(|| text.value.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT)))
     });
-    let nets = || [Some(user), project].into_iter().flatten().filter_map(|file| file.net.as_ref());
+    let nets = || all.iter().filter_map(|file| file.net.as_ref());
     let inspects_http = nets().any(|net| {
         [&net.allow, &net.ask, &net.deny].into_iter().flatten().flatten().any(|rule| rule.value.http.is_some())
     });

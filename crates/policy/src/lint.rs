@@ -33,10 +33,8 @@ impl PolicySet {
     pub fn lint(&self) -> Vec<Warning> {
         let mut lint = Lint { set: self, warnings: Vec::new() };
         lint.files(self.user.file());
-        for (file, project) in
-            [(Some(self.user.file()), false), (self.project.as_ref().map(|project| project.file()), true)]
-        {
-            let Some(file) = file else { continue };
+        let narrowing = self.narrowing.iter().map(|narrowing| (narrowing.policy.file(), true));
+        for (file, project) in [(self.user.file(), false)].into_iter().chain(narrowing) {
             lint.duplicates(file);
             lint.exec(file);
             lint.net(file);

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use crate::builtin;
 use crate::decode::decode;
 use crate::language::PolicyFile;
-use crate::merge::merge;
+use crate::language::merge::merge;
+
 use crate::place::{At, PolicyErrors, did_you_mean, quoted};
 
 /// Most files one policy may be made of; bounds what a web of `extends` costs.

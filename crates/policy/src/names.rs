@@ -1,13 +1,13 @@
-//! Sections `tools` and `secrets`: rules over names.
+//! Sections over names: `tools`, `secrets`, `models`, `messages`, `browser` and `computer`.
 
 use bartizan_model::Effect;
 
-use crate::language::{Secrets, Tools};
+use crate::language::{Browser, Computer, NameRules, Tools};
 use crate::pattern::{Wildcard, rank};
 use crate::place::At;
 use crate::rule::{Best, RuleInfo, id};
 
-/// A compiled section over pairs of names; secrets leave the first empty.
+/// A compiled section over pairs of names; some leave the first empty.
 #[derive(Debug)]
 pub(crate) struct Names {
     pub(crate) rules: Vec<RuleInfo>,
@@ -28,12 +28,41 @@ impl Names {
         compiled
     }
 
-    pub(crate) fn secrets(secrets: &Secrets, default: Effect) -> Self {
+    /// A list of names. With a slash in a pattern the part before it is about the first name, else the first is empty
+    /// or anything.
+    pub(crate) fn plain(section: &str, names: &NameRules, default: Effect) -> Self {
         let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
-        let lists = [(Effect::Allow, &secrets.allow), (Effect::Ask, &secrets.ask), (Effect::Deny, &secrets.deny)];
+        for (effect, list) in [(Effect::Allow, &names.allow), (Effect::Ask, &names.ask), (Effect::Deny, &names.deny)] {
+            for (index, name) in list.iter().flatten().enumerate() {
+                let (first, second) = match name.value.split_once('/') {
+                    Some((first, second)) if section != "secrets" => (first, second),
+                    _ => (if section == "secrets" { "" } else { "*" }, name.value.as_str()),
+                };
+                compiled.push(section, effect, index, name, first, second);
+            }
+        }
+        compiled
+    }
+
+    pub(crate) fn browser(browser: &Browser, default: Effect) -> Self {
+        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        let lists = [(Effect::Allow, &browser.allow), (Effect::Ask, &browser.ask), (Effect::Deny, &browser.deny)];
+        for (effect, list) in lists {
+            for (index, rule) in list.iter().flatten().enumerate() {
+                let text = format!("{} {}", rule.value.operation, rule.value.host);
+                let text = At { value: text, place: rule.place.clone() };
+                compiled.push("browser", effect, index, &text, &rule.value.operation, &rule.value.host);
+            }
+        }
+        compiled
+    }
+
+    pub(crate) fn computer(computer: &Computer, default: Effect) -> Self {
+        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        let lists = [(Effect::Allow, &computer.allow), (Effect::Ask, &computer.ask), (Effect::Deny, &computer.deny)];
         for (effect, list) in lists {
             for (index, name) in list.iter().flatten().enumerate() {
-                compiled.push("secrets", effect, index, name, "", &name.value);
+                compiled.push("computer", effect, index, name, "", &name.value);
             }
         }
         compiled

@@ -6,10 +6,12 @@ use bartizan_model::{Deed, Effect};
 
 use crate::context::Context;
 use crate::decision::{Cause, Ruling};
+use crate::deeds::url_host;
 use crate::exec::Commands;
 use crate::files::{FileFound, Paths};
+use crate::guards::{self, Guard};
 use crate::host::Host;
-use crate::language::PolicyFile;
+use crate::language::{NameRules, PolicyFile};
 use crate::names::Names;
 use crate::net::{Destinations, Duties, Found, Wish};
 use crate::path;
@@ -40,10 +42,18 @@ pub(crate) struct Compiled {
     pub(crate) net: Option<Section<Destinations>>,
     pub(crate) tools: Option<Section<Names>>,
     pub(crate) secrets: Option<Section<Names>>,
+    pub(crate) models: Option<Section<Names>>,
+    pub(crate) messages: Option<Section<Names>>,
+    pub(crate) browser: Option<Section<Names>>,
+    pub(crate) computer: Option<Section<Names>>,
+    /// What becomes of text nothing was seen in; guards hold back the rest.
+    pub(crate) prompts: Option<Section<Effect>>,
+    pub(crate) guards: Vec<Box<dyn Guard>>,
 }
 
 impl Compiled {
-    pub(crate) fn new(file: &PolicyFile, role: Role, context: &Context) -> Self {
+    /// `layer` counts the policies in force: 0 is the user's.
+    pub(crate) fn new(file: &PolicyFile, role: Role, layer: usize, context: &Context) -> Self {
         // Every section of a user's policy has a default, also those it leaves out.
         fn present<T: Clone + Default>(section: Option<&T>, role: Role) -> Option<Cow<'_, T>> {
             match (section, role) {
@@ -69,6 +79,12 @@ impl Compiled {
                 }
             }
         };
+        let named = |name: &'static str, section: Option<&NameRules>| {
+            present(section, role).map(|section| Section {
+                rules: Names::plain(name, &section, default(&section.default, section.allow.is_some())),
+                default_place: place(&section.default, &[&section.allow], role),
+            })
+        };
         Self {
             files: present(file.files.as_ref(), role).map(|section| Section {
                 rules: Paths::compile(&section, role, context),
@@ -90,10 +106,22 @@ impl Compiled {
                 rules: Names::tools(&section, default(&section.default, section.allow.is_some())),
                 default_place: place(&section.default, &[&section.allow], role),
             }),
-            secrets: present(file.secrets.as_ref(), role).map(|section| Section {
-                rules: Names::secrets(&section, default(&section.default, section.allow.is_some())),
+            secrets: named("secrets", file.secrets.as_ref()),
+            models: named("models", file.models.as_ref()),
+            messages: named("messages", file.messages.as_ref()),
+            browser: present(file.browser.as_ref(), role).map(|section| Section {
+                rules: Names::browser(&section, default(&section.default, section.allow.is_some())),
                 default_place: place(&section.default, &[&section.allow], role),
             }),
+            computer: present(file.computer.as_ref(), role).map(|section| Section {
+                rules: Names::computer(&section, default(&section.default, section.allow.is_some())),
+                default_place: place(&section.default, &[&section.allow], role),
+            }),
+            prompts: present(file.prompts.as_ref(), role).map(|section| Section {
+                rules: default(&section.default, false),
+                default_place: section.default.as_ref().map(|default| default.place.clone()),
+            }),
+            guards: guards::compile(file, context, layer),
         }
     }
 
@@ -105,7 +133,12 @@ impl Compiled {
                 let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
                 Some(section.file(section.rules.decide_read(&path)))
             }
-            Deed::FileWrite { path, operation } => {
+            Deed::FilePatch { path, .. } => {
+                let section = self.files.as_ref()?;
+                let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
+                Some(section.file(section.rules.decide_write(&path, false)))
+            }
+            Deed::FileWrite { path, operation, .. } => {
                 let section = self.files.as_ref()?;
                 let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
                 Some(section.file(section.rules.decide_write(&path, opens_a_way(operation.as_deref()))))
@@ -139,13 +172,23 @@ impl Compiled {
             }
             Deed::ToolCall { server, name, .. } => {
                 let section = self.tools.as_ref()?;
-                let found = section.rules.decide(server, name);
-                Some(section.ruling("tools", &section.rules.rules, found, section.rules.default))
+                Some(section.names("tools", server, name))
             }
-            Deed::SecretUse { name, .. } => {
-                let section = self.secrets.as_ref()?;
-                let found = section.rules.decide("", name);
-                Some(section.ruling("secrets", &section.rules.rules, found, section.rules.default))
+            Deed::SecretUse { name, .. } => Some(self.secrets.as_ref()?.names("secrets", "", name)),
+            Deed::LlmRequest { provider, model, .. } => {
+                Some(self.models.as_ref()?.names("models", provider.as_deref().unwrap_or_default(), model))
+            }
+            Deed::MessageSend { channel, recipient, .. } => {
+                Some(self.messages.as_ref()?.names("messages", channel, recipient))
+            }
+            Deed::BrowserAct { operation, url, .. } => {
+                // Pages without a host (`about:blank`, `file:`, `data:`) are named by their whole URL.
+                Some(self.browser.as_ref()?.names("browser", operation, url_host(url).unwrap_or(url)))
+            }
+            Deed::ComputerAct { operation, .. } => Some(self.computer.as_ref()?.names("computer", "", operation)),
+            Deed::ContentReceive { .. } => {
+                let section = self.prompts.as_ref()?;
+                Some(section.default("prompts", section.rules))
             }
             _ => Some(Ruling::malformed("policy.unknown_kind")),
         }
@@ -174,6 +217,12 @@ impl<T> Section<T> {
 
     fn default(&self, section: &'static str, effect: Effect) -> Ruling<'_> {
         Ruling::new(effect, Cause::Default { section, place: self.default_place.as_ref() })
+    }
+}
+
+impl Section<Names> {
+    fn names(&self, section: &'static str, first: &str, second: &str) -> Ruling<'_> {
+        self.ruling(section, &self.rules.rules, self.rules.decide(first, second), self.rules.default)
     }
 }
 

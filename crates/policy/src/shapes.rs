@@ -3,50 +3,15 @@
 
 use bartizan_model::Effect;
 
+use crate::decode::KEYS;
 use crate::place::{At, Errors, did_you_mean, quoted};
 use crate::yaml::{Node, Value};
 
 /// Longest name, description or other free text.
 const TEXT_BYTES_MAX: usize = 4096;
 
-/// The keys of every mapping in the language; a test holds them against the generated schema.
-pub(crate) const KEYS: &[(&str, &[&str])] = &[
-    (
-        "the policy",
-        &[
-            "bartizan",
-            "name",
-            "description",
-            "extends",
-            "files",
-            "exec",
-            "net",
-            "tools",
-            "secrets",
-            "env",
-            "box",
-            "limits",
-            "approvals",
-            "tests",
-        ],
-    ),
-    ("files", &["default", "read", "programs", "write", "ask", "protect", "deny"]),
-    ("exec", &["default", "allow", "ask", "deny"]),
-    ("net", &["default", "resolver", "allow", "ask", "deny"]),
-    ("tools", &["default", "allow", "ask", "deny"]),
-    ("secrets", &["default", "allow", "ask", "deny"]),
-    ("env", &["pass", "set"]),
-    ("box", &["cgroup", "root"]),
-    (
-        "limits",
-        &["memory", "pids", "cpu", "time", "disk", "open_files", "file_size", "output", "egress_bytes", "connections"],
-    ),
-    ("approvals", &["timeout"]),
-    ("a net rule", &["host", "ports", "http", "address", "private"]),
-    ("an http rule", &["method", "path"]),
-    ("a tool rule", &["server", "name"]),
-    ("a test", &["allow", "ask", "deny", "rule"]),
-];
+/// Mappings of the language by what messages call them, each with its keys.
+pub(crate) type Keys = &'static [(&'static str, &'static [&'static str])];
 
 /// Reads nodes and gathers what is wrong with them.
 pub(crate) struct Decoder {
@@ -59,7 +24,8 @@ pub(crate) type Read<T> = fn(&mut Decoder, &Node) -> Option<T>;
 impl Decoder {
     /// The entries of a mapping with a fixed set of keys; unknown ones are reported and left out.
     pub(crate) fn mapping<'n>(&mut self, node: &'n Node, what: &str) -> Vec<(&'n At<String>, &'n Node)> {
-        let known = KEYS.iter().find(|(name, _)| *name == what).map_or(&[] as &[&str], |(_, keys)| keys);
+        let known =
+            KEYS.iter().copied().flatten().find(|(name, _)| *name == what).map_or(&[] as &[&str], |(_, keys)| keys);
         let mut entries = self.entries(node, what);
         entries.retain(|(key, _)| {
             let expected = known.contains(&key.value.as_str());

@@ -92,16 +92,13 @@ impl Gather<'_> {
             );
             return self.skip(deed, &reason);
         }
-        let project = self.set.project.as_ref().filter(|_| verdict.effect != Effect::Allow);
-        let by_project = project.is_some_and(|project| {
-            verdict
-                .rule
-                .source
-                .as_deref()
-                .is_some_and(|source| project.sources().iter().any(|name| source.starts_with(&format!("{name}:"))))
-        });
+        let by_project = verdict.effect != Effect::Allow
+            && self.set.narrowing().any(|policy| {
+                let from = |source: &str| policy.sources().iter().any(|name| source.starts_with(&format!("{name}:")));
+                verdict.rule.source.as_deref().is_some_and(from)
+            });
         if by_project {
-            return self.skip(deed, "the project's policy narrows it; only a change there helps");
+            return self.skip(deed, "a policy that only narrows denies it; only a change there helps");
         }
         match deed {
             Deed::FileRead { path } | Deed::FileWrite { path, .. } => self.add_file(deed, path),

@@ -4,6 +4,7 @@ use bartizan_model::{Effect, Verdict};
 
 use crate::cases::parse_case;
 use crate::decision::{Decision, Ruling};
+use crate::guards::Findings;
 use crate::language::Case;
 use crate::place::Place;
 use crate::set::PolicySet;
@@ -37,9 +38,8 @@ impl PolicySet {
     #[must_use]
     pub fn run_tests(&self) -> Vec<TestResult> {
         let own = self.user.file().tests.iter().map(|case| self.run_case(case, false));
-        let project =
-            self.project.iter().flat_map(|project| &project.file().tests).map(|case| self.run_case(case, true));
-        own.chain(project).collect()
+        let narrowing = self.narrowing.iter().flat_map(|narrowing| &narrowing.policy.file().tests);
+        own.chain(narrowing.map(|case| self.run_case(case, true))).collect()
     }
 
     fn run_case(&self, case: &Case, together: bool) -> TestResult {
@@ -61,7 +61,7 @@ impl PolicySet {
             self.verdict(&deed)
         } else {
             let ruling = self.compiled.decide(&deed).unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
-            Decision::new(&deed, ruling, self.digest()).to_verdict()
+            Decision::new(&deed, ruling, Findings::default(), self.digest()).to_verdict()
         };
         let by = match &verdict.rule.source {
             Some(source) => format!("`{}` ({source})", verdict.rule.rule),

@@ -101,6 +101,12 @@ fn scaled(number: &str, factor: u64) -> Option<u64> {
     u64::try_from(value).ok()
 }
 
+/// An amount with at most six decimals, in millionths.
+pub(crate) fn millionths(text: &str) -> Option<u64> {
+    let (number, unit) = split_number(text);
+    if unit.is_empty() { scaled(number, 1_000_000) } else { None }
+}
+
 impl fmt::Display for Bytes {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (unit, factor) in [("TiB", 1_u64 << 40), ("GiB", 1 << 30), ("MiB", 1 << 20), ("KiB", 1 << 10)] {

@@ -8,7 +8,7 @@ use bartizan_gate::{
     Question, Secrets, SecretsError, SignError, Signer,
 };
 use bartizan_model::{
-    Action, ActionId, Deed, Digest, Effect, Principal, Record, Risk, RuleRef, SealedReceipt, Verdict,
+    Action, ActionId, Deed, Digest, Effect, Principal, Record, Risk, RuleRef, SealedReceipt, Sighting, Verdict,
 };
 use bartizan_scan::Redactor;
 use jiff::Timestamp;
@@ -20,6 +20,7 @@ use jiff::Timestamp;
 pub async fn admitted(command: &str) -> Armed {
     let open = Arc::new(Open);
     let gate = Gate::new(Parts {
+        scanner: Arc::new(bartizan_scan::Scanner::standard()),
         decider: open.clone(),
         approver: open.clone(),
         secrets: open.clone(),
@@ -30,15 +31,21 @@ pub async fn admitted(command: &str) -> Armed {
         observers: Vec::new(),
     });
     let deed = Deed::ExecRun { program: command.to_owned(), args: vec![command.to_owned()], cwd: None };
-    let action =
-        Action { id: ActionId::generate(), deed, principal: Principal::local_human("test"), run: None, process: None };
+    let action = Action {
+        id: ActionId::generate(),
+        deed,
+        principal: Principal::local_human("test"),
+        run: None,
+        session: None,
+        process: None,
+    };
     gate.admit(action).await.expect("an open gate")
 }
 
 struct Open;
 
 impl Decider for Open {
-    fn decide(&self, _action: &Action) -> Verdict {
+    fn decide(&self, _action: &Action, _sightings: &[Sighting]) -> Verdict {
         Verdict {
             effect: Effect::Allow,
             risk: Risk::Low,

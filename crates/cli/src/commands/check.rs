@@ -61,6 +61,7 @@ impl Check {
                         deed,
                         principal: principal.clone(),
                         run: None,
+                        session: None,
                         process: None,
                     };
                     match runtime.block_on(wired.gate.judge(action)) {

@@ -96,9 +96,9 @@ impl Show {
         let policies = self.chosen.load(home)?;
         let set = &policies.set;
         if self.chosen.json {
-            let project = set.project().map(|project| project.file());
+            let narrowing: Vec<_> = set.narrowing().map(|policy| policy.file()).collect();
             output::print_json(
-                &json!({ "digest": set.digest(), "sources": policies.files, "user": set.user().file(), "project": project }),
+                &json!({ "digest": set.digest(), "sources": policies.files, "user": set.user().file(), "narrowing": narrowing }),
             )?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -109,8 +109,8 @@ impl Show {
             Ok(())
         };
         print(set.user(), "the user's policy")?;
-        if let Some(project) = set.project() {
-            print(project, "the project's, which can only narrow it")?;
+        for policy in set.narrowing() {
+            print(policy, "a policy that can only narrow it")?;
         }
         writeln!(stdout, "{}", style.dim(&format!("# digest {}", set.digest())))?;
         Ok(ExitCode::SUCCESS)

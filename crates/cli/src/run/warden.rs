@@ -38,6 +38,7 @@ impl Subject {
             deed,
             principal: self.principal.clone(),
             run: Some(self.run.clone()),
+            session: None,
             process,
         }
     }
@@ -71,7 +72,11 @@ pub async fn serve(gate: Arc<Gate>, subject: Subject, mut requests: mpsc::Receiv
             }
             WardenRequest::Write { id, pid, operation, path } => {
                 let path = exact(path.as_os_str().as_bytes());
-                (id, Deed::FileWrite { path, operation: Some(operation_name(operation).to_owned()) }, pid)
+                (
+                    id,
+                    Deed::FileWrite { path, operation: Some(operation_name(operation).to_owned()), content: None },
+                    pid,
+                )
             }
             WardenRequest::Withdrawn { id } => {
                 if let Some(task) = held.remove(&id) {

@@ -8,7 +8,8 @@ use bartizan_gate::{
     SecretsError, SignError, Signer, Standing,
 };
 use bartizan_model::{
-    Action, ActionId, Approval, Deed, Digest, Effect, Principal, Record, Risk, RuleRef, SealedReceipt, Verdict,
+    Action, ActionId, Approval, Deed, Digest, Effect, Principal, Record, Risk, RuleRef, SealedReceipt, Sighting,
+    Verdict,
 };
 use bartizan_scan::Redactor;
 use jiff::Timestamp;
@@ -41,6 +42,7 @@ impl World {
 
     pub fn gate_with(self: &Arc<Self>, approver: Arc<dyn Approver>) -> Gate {
         Gate::new(Parts {
+            scanner: Arc::new(bartizan_scan::Scanner::standard()),
             decider: self.clone(),
             approver,
             secrets: self.clone(),
@@ -71,12 +73,13 @@ pub fn connect(host: &str) -> Action {
         deed: Deed::NetConnect { host: host.into(), port: 443 },
         principal: Principal::local_human("alice"),
         run: None,
+        session: None,
         process: None,
     }
 }
 
 impl Decider for World {
-    fn decide(&self, action: &Action) -> Verdict {
+    fn decide(&self, action: &Action, _: &[Sighting]) -> Verdict {
         let Deed::NetConnect { host, .. } = &action.deed else { unreachable!() };
         let effect = match host.split('.').next() {
             _ if *self.deny_everything.lock().unwrap() => Effect::Deny,

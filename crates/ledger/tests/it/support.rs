@@ -116,6 +116,7 @@ pub(crate) fn action(run: Option<&RunId>, agent: &str, deed: Deed) -> Action {
         deed,
         principal: Principal::boxed_agent(agent, Some("coding_assistant".into()), "alice"),
         run: run.cloned(),
+        session: None,
         process: None,
     }
 }

@@ -12,7 +12,7 @@ use bartizan_gate::{
 };
 use bartizan_model::{
     Action, Approval, ApprovalReach, Deed, Digest, Effect, Obligation, Outcome, Principal, Record, Risk, RuleRef,
-    RunId, SealedReceipt, Verdict,
+    RunId, SealedReceipt, Sighting, Verdict,
 };
 use bartizan_net::{NetConfig, NetLimits, NetSummary, Network};
 use bartizan_scan::Redactor;
@@ -104,7 +104,7 @@ struct Port {
 }
 
 impl Decider for Port {
-    fn decide(&self, action: &Action) -> Verdict {
+    fn decide(&self, action: &Action, _sightings: &[Sighting]) -> Verdict {
         let (effect, obligations) = (self.rules)(&action.deed);
         Verdict {
             effect,
@@ -275,6 +275,7 @@ impl World {
             file,
         });
         let gate = Arc::new(Gate::new(Parts {
+            scanner: Arc::new(bartizan_scan::Scanner::standard()),
             decider: port.clone(),
             approver: port.clone(),
             secrets: port.clone(),

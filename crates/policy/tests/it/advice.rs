@@ -44,14 +44,16 @@ fn layers_explain_themselves() {
           refuses: *.evil.com
           lets through: api.github.com, h.example.net:80 (GET /x/**)
           asks a person for everything else
-          the project refuses: x.org
-          the project refuses everything else
+          what narrows it refuses: x.org
+          what narrows it refuses everything else
           private, loopback, link-local and metadata addresses are refused unless a rule names them; the address that was checked is the one dialled
           requests to destinations with an `http` list are read and decided one by one; TLS can't be read yet, so such destinations are refused on TLS
         exec
           refuses: sudo
           starts: git
           asks a person for everything else
+        guards
+          labels: whatever comes from the network, from tools or pages makes a run `untrusted`
         limits
           memory: at most 4GiB
           time: at most 1h30m

@@ -88,7 +88,8 @@ fn files_are_held_back_by_name() {
 fn what_brings_content_is_held_by_what_it_could_bring() {
     let set = set(POLICY);
     let write = |path: &str, operation: &str| {
-        let deed = Deed::FileWrite { path: format!("/home/me/work/{path}"), operation: Some(operation.into()) };
+        let deed =
+            Deed::FileWrite { path: format!("/home/me/work/{path}"), operation: Some(operation.into()), content: None };
         let verdict = set.verdict(&deed);
         format!("{} {}", verdict.effect.as_str(), verdict.rule.rule)
     };

@@ -84,7 +84,7 @@ fn layers_follow_the_policy() {
                     set: {
                         "CI": "1",
                     },
-                    narrowed: None,
+                    narrowed: [],
                 },
                 limits: LimitsLayer {
                     memory_bytes: Some(
@@ -181,11 +181,11 @@ net: { resolver: 6.6.6.6 }
                     set: {
                         "CI": "1",
                     },
-                    narrowed: Some(
+                    narrowed: [
                         [
                             "*",
                         ],
-                    ),
+                    ],
                 },
                 limits: LimitsLayer {
                     memory_bytes: Some(

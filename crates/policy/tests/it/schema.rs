@@ -33,7 +33,26 @@ fn schema_and_decoder_know_the_same_keys() {
         message.split("known are ").nth(1).unwrap().split(", ").map(str::to_owned).collect()
     };
     assert_eq!(keys(&root), known("bartizan: 1\nqqqqqqqqq: 1", "the policy"));
-    for section in ["files", "exec", "net", "tools", "secrets", "env", "box", "limits", "approvals"] {
+    for section in [
+        "files",
+        "exec",
+        "net",
+        "tools",
+        "secrets",
+        "models",
+        "messages",
+        "browser",
+        "computer",
+        "prompts",
+        "content",
+        "patches",
+        "budgets",
+        "labels",
+        "env",
+        "box",
+        "limits",
+        "approvals",
+    ] {
         let schema = resolve(&root, &root["properties"][section]);
         assert_eq!(schema["additionalProperties"], Value::Bool(false), "{section}");
         assert_eq!(

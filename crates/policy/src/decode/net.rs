@@ -1,0 +1,177 @@
+//! Reads section `net`.
+
+use std::net::IpAddr;
+
+use crate::address::Range;
+use crate::host::HostPattern;
+use crate::language::{HttpRule, Net, NetRule, Ports};
+use crate::place::{At, quoted};
+use crate::shapes::{Decoder, Keys};
+use crate::yaml::{Node, Value};
+
+/// The keys of its mappings.
+pub(super) const KEYS: Keys = &[
+    ("net", &["default", "resolver", "allow", "ask", "deny"]),
+    ("a net rule", &["host", "ports", "http", "address", "private"]),
+    ("an http rule", &["method", "path"]),
+];
+
+impl Decoder {
+    pub(crate) fn net(&mut self, node: &Node) -> Net {
+        let mut net = Net::default();
+        for (key, node) in self.mapping(node, "net") {
+            match key.value.as_str() {
+                "default" => net.default = self.effect(node),
+                "resolver" => net.resolver = self.resolver(node),
+                "allow" => net.allow = self.list(node, Self::granting_net_rule),
+                "ask" => net.ask = self.list(node, Self::granting_net_rule),
+                "deny" => {
+                    net.deny = self.list(node, Self::net_rule);
+                    for rule in net.deny.iter().flatten() {
+                        if rule.value.address.is_some() || rule.value.private {
+                            self.errors
+                                .add(&rule.place, "`address` and `private` grant something and can't stand in `deny`");
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
+        net
+    }
+
+    pub(crate) fn resolver(&mut self, node: &Node) -> Option<At<String>> {
+        let text = self.text(node)?;
+        let good = text.value.parse::<std::net::SocketAddr>().is_ok() || text.value.parse::<IpAddr>().is_ok();
+        if !good {
+            let problem =
+                format!("{} is no resolver; write an address such as `9.9.9.9` or `9.9.9.9:53`", quoted(&text.value));
+            self.errors.add(&text.place, problem);
+        }
+        good.then_some(text)
+    }
+
+    pub(crate) fn granting_net_rule(&mut self, node: &Node) -> Option<At<NetRule>> {
+        let rule = self.net_rule(node)?;
+        if let Some(problem) = rule.value.host.too_wide() {
+            self.errors.add(&rule.place, problem);
+        }
+        Some(rule)
+    }
+
+    pub(crate) fn net_rule(&mut self, node: &Node) -> Option<At<NetRule>> {
+        let place = node.place.clone();
+        if let Value::Scalar { .. } = &node.value {
+            let text = self.text(node)?;
+            return match net_rule_text(&text.value) {
+                Ok(value) => Some(At { value, place }),
+                Err(problem) => {
+                    self.errors.add(&place, problem);
+                    None
+                }
+            };
+        }
+        let (mut host, mut ports, mut http, mut address, mut private) = (None, Vec::new(), None, None, false);
+        let mut complete = true;
+        for (key, node) in self.mapping(node, "a net rule") {
+            match key.value.as_str() {
+                "host" => {
+                    let text = self.text(node)?;
+                    match HostPattern::parse(&text.value) {
+                        Ok(pattern) => host = Some(pattern),
+                        Err(problem) => {
+                            self.errors.add(&node.place, problem);
+                            complete = false;
+                        }
+                    }
+                }
+                "ports" => {
+                    ports = self.one_or_many(node, Self::port);
+                    if ports.is_empty() && matches!(node.value, Value::Sequence(_)) {
+                        self.errors.add(
+                            &node.place,
+                            "an empty list of ports matches nothing; leave `ports` out for 80 and 443",
+                        );
+                    }
+                }
+                "http" => http = self.list(node, Self::http_rule),
+                "address" => {
+                    let text = self.text(node)?;
+                    match text.value.parse::<IpAddr>() {
+                        Ok(parsed) => address = Some(parsed.to_canonical()),
+                        Err(_) => self.errors.add(&node.place, format!("{} is no address", quoted(&text.value))),
+                    }
+                }
+                "private" => private = self.truth(node)?,
+                _ => {}
+            }
+        }
+        let Some(host) = host else {
+            if complete {
+                self.missing(node, "host", "a net rule");
+            }
+            return None;
+        };
+        if address.is_some() && !matches!(host, HostPattern::Name(_)) {
+            self.errors.add(&place, "`address` goes with one host name");
+        }
+        if private && matches!(host, HostPattern::Addresses(_)) {
+            self.errors.add(&place, "`private` goes with names; an address or range in a rule says so itself");
+        }
+        let text = if ports.is_empty() { host.to_string() } else { format!("{host}:{}", join_ports(&ports)) };
+        Some(At { value: NetRule { text, host, ports, http, address, private }, place })
+    }
+
+    pub(crate) fn http_rule(&mut self, node: &Node) -> Option<HttpRule> {
+        let mut rule = HttpRule { method: Vec::new(), path: None };
+        for (key, node) in self.mapping(node, "an http rule") {
+            match key.value.as_str() {
+                "method" => {
+                    for method in self.one_or_many(node, Self::text) {
+                        if method.value == "*" {
+                            continue;
+                        }
+                        let upper = method.value.to_ascii_uppercase();
+                        let token = !upper.is_empty()
+                            && upper.len() <= 32
+                            && upper.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_');
+                        if token {
+                            rule.method.push(upper);
+                        } else {
+                            self.errors.add(&method.place, format!("{} is no HTTP method", quoted(&method.value)));
+                        }
+                    }
+                }
+                "path" => {
+                    let text = self.text(node)?;
+                    match crate::http::RequestPattern::parse(&text.value) {
+                        Ok(_) => rule.path = Some(text.value),
+                        Err(problem) => self.errors.add(&text.place, problem),
+                    }
+                }
+                _ => {}
+            }
+        }
+        Some(rule)
+    }
+
+    pub(crate) fn port(&mut self, node: &Node) -> Option<Ports> {
+        let text = self.text(node)?;
+        Ports::parse(&text.value).map_err(|problem| self.errors.add(&node.place, problem)).ok()
+    }
+}
+
+fn join_ports(ports: &[Ports]) -> String {
+    ports.iter().map(ToString::to_string).collect::<Vec<_>>().join(",")
+}
+
+/// Reads `host`, `host:port` or a literal address or range.
+fn net_rule_text(text: &str) -> Result<NetRule, String> {
+    let whole = text.parse::<IpAddr>().is_ok() || Range::parse(text).is_ok() || !text.contains(':');
+    let (host, ports) = match text.rsplit_once(':').filter(|_| !whole) {
+        Some((host, ports)) if !host.contains(':') || host.ends_with(']') => (host, vec![Ports::parse(ports)?]),
+        _ => (text, Vec::new()),
+    };
+    let host = HostPattern::parse(host)?;
+    Ok(NetRule { text: text.to_owned(), host, ports, http: None, address: None, private: false })
+}

@@ -1,0 +1,191 @@
+//! Guards: what sections can't say by rules over one deed's target. Each is compiled from its section once, looks at a
+//! deed, what a scanner saw in it and the session, and gives findings; the strictest of these and of the section's
+//! rules decides. A guard never allows anything.
+//!
+//! A new guard is a file here that implements [`Guard`], and one line in [`compile`].
+
+mod browser;
+mod budgets;
+mod computer;
+mod content;
+mod flow;
+mod labels;
+mod patches;
+mod prompts;
+
+use bartizan_model::{ActionId, ActionKind, Deed, Effect, Principal, Risk, RuleRef, Sighting};
+use jiff::Timestamp;
+
+use crate::context::Context;
+use crate::language::PolicyFile;
+use crate::net::Duties;
+use crate::place::Place;
+use crate::policy::Compiled;
+use crate::session::{Charge, Session};
+
+/// One concern's check.
+pub(crate) trait Guard: std::fmt::Debug + Send + Sync {
+    /// Its name in findings: that of its section.
+    fn name(&self) -> &'static str;
+
+    /// The deeds it wants to see; it is asked about no others.
+    fn interest(&self) -> Interest;
+
+    /// Looks at a deed. Called often and for the same deed again: it changes nothing.
+    fn check(&self, scene: &Scene<'_>, findings: &mut Findings);
+
+    /// What the deed takes from budgets once it is begun.
+    fn charge(&self, scene: &Scene<'_>, charges: &mut Vec<Charge>) {
+        let _ = (scene, charges);
+    }
+
+    /// The deed is being carried out: what the session must remember of it.
+    fn learn(&self, scene: &Scene<'_>, session: &Session) {
+        let _ = (scene, session);
+    }
+
+    /// What it does, in sentences for `bartizan policy explain`.
+    fn explain(&self) -> Vec<String>;
+}
+
+/// Every guard this policy needs; those whose section is absent are left out. `layer` tells policies in force apart.
+pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Vec<Box<dyn Guard>> {
+    let guards: [Option<Box<dyn Guard>>; 8] = [
+        patches::compile(file),
+        prompts::compile(file),
+        content::compile(file),
+        browser::compile(file),
+        computer::compile(file),
+        budgets::compile(file, layer),
+        labels::compile(file, context, layer),
+        flow::compile(file, context, layer),
+    ];
+    guards.into_iter().flatten().collect()
+}
+
+/// What a guard looks at.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scene<'a> {
+    pub(crate) deed: &'a Deed,
+    /// The policy the guard belongs to, to judge what is inside a deed: paths in a patch, hosts in arguments.
+    pub(crate) policy: &'a Compiled,
+    /// What must hold by the rules of sections.
+    pub(crate) duties: Duties,
+    pub(crate) look: &'a Look<'a>,
+}
+
+/// What is known beside the deed. Absent parts are unknown, and a guard that needs them says nothing.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Look<'a> {
+    /// What a scanner saw in its content.
+    pub sightings: &'a [Sighting],
+    /// The run's or session's memory.
+    pub session: Option<&'a Session>,
+    /// Who asks.
+    pub principal: Option<&'a Principal>,
+    /// The action, where it has one: what was begun under it isn't held against it when it is decided anew.
+    pub action: Option<&'a ActionId>,
+    /// The present moment.
+    pub now: Option<Timestamp>,
+}
+
+impl Look<'_> {
+    /// Whether this very action was begun already.
+    pub(crate) fn begun(&self) -> bool {
+        matches!((self.session, self.action), (Some(session), Some(action)) if session.has_begun(action))
+    }
+}
+
+/// A set of kinds of deed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Interest(u32);
+
+impl Interest {
+    /// Everything.
+    pub(crate) const ALL: Self = Self(u32::MAX);
+
+    /// Exactly these.
+    pub(crate) fn of(kinds: &[ActionKind]) -> Self {
+        Self(kinds.iter().fold(0, |bits, kind| bits | bit(*kind)))
+    }
+
+    pub(crate) fn holds(self, kind: ActionKind) -> bool {
+        self.0 & bit(kind) != 0
+    }
+}
+
+fn bit(kind: ActionKind) -> u32 {
+    1_u32.checked_shl(kind as u32).unwrap_or(0)
+}
+
+/// What a guard found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    pub(crate) guard: &'static str,
+    /// What it saw, in a sentence for a person; never the bytes themselves.
+    pub(crate) message: String,
+    /// What this alone would decide; `Allow` for an observation.
+    pub(crate) effect: Effect,
+    /// What it follows, e.g. `flow[0]`.
+    pub(crate) rule: RuleRef,
+    pub(crate) risk: Risk,
+}
+
+impl Found {
+    /// A finding under the rule at this place.
+    pub(crate) fn new(
+        guard: &'static str,
+        effect: Effect,
+        risk: Risk,
+        rule: impl Into<String>,
+        place: Option<&Place>,
+        message: impl Into<String>,
+    ) -> Self {
+        let rule = RuleRef { rule: rule.into(), text: None, source: place.map(Place::short) };
+        Self { guard, message: message.into(), effect, rule, risk }
+    }
+}
+
+impl Found {
+    /// The same with the rule's own text.
+    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
+        self.rule.text = Some(text.into());
+        self
+    }
+}
+
+/// Most findings over one deed: more than anybody reads. Stricter ones push out weaker ones.
+const FINDINGS_MAX: usize = 32;
+
+/// Gathers findings. Empty, it has allocated nothing.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Findings {
+    found: Vec<Found>,
+}
+
+impl Findings {
+    /// Takes a finding; one just like another is taken once.
+    pub(crate) fn push(&mut self, found: Found) {
+        let same = |known: &Found| known.rule == found.rule && known.message == found.message;
+        if self.found.iter().any(same) {
+            return;
+        }
+        if self.found.len() < FINDINGS_MAX {
+            self.found.push(found);
+        } else if let Some(weakest) = self.found.iter_mut().min_by_key(|known| (known.effect, known.risk))
+            && (weakest.effect, weakest.risk) < (found.effect, found.risk)
+        {
+            *weakest = found;
+        }
+    }
+
+    /// The one that decides: the strictest, among equals the most harmful, then the first.
+    pub(crate) fn strictest(&self) -> Option<&Found> {
+        let strictest = self.found.iter().map(|found| (found.effect, found.risk)).max()?;
+        self.found.iter().find(|found| (found.effect, found.risk) == strictest)
+    }
+
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Found> {
+        self.found.iter()
+    }
+}

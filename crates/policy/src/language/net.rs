@@ -1,0 +1,188 @@
+//! Section `net`.
+
+use std::net::IpAddr;
+
+use bartizan_model::Effect;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::{Serialize, Serializer};
+
+use crate::host::HostPattern;
+use crate::language::merge::{Merge, list};
+use crate::place::At;
+
+/// Section `net`.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(default)]
+pub struct Net {
+    /// For destinations no rule matches.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub default: Option<At<Effect>>,
+    /// The resolver Bartizan itself asks, `address` or `address:port`; the system's when absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resolver: Option<At<String>>,
+    /// May be reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub allow: Option<Vec<At<NetRule>>>,
+    /// A person decides.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ask: Option<Vec<At<NetRule>>>,
+    /// Never reached.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deny: Option<Vec<At<NetRule>>>,
+}
+
+/// A rule over destinations: `"host"`, `"host:port"` or a mapping.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NetRule {
+    /// As written, for verdicts.
+    pub text: String,
+    /// Which hosts.
+    pub host: HostPattern,
+    /// Which ports; empty means the default of the list: 80 and 443, or every port in `deny`.
+    pub ports: Vec<Ports>,
+    /// Which requests; `None` means every one.
+    pub http: Option<Vec<HttpRule>>,
+    /// Dial exactly this address.
+    pub address: Option<IpAddr>,
+    /// The name may resolve to private or loopback addresses.
+    pub private: bool,
+}
+
+/// A port or a range of ports, both ends included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ports {
+    /// First port.
+    pub first: u16,
+    /// Last port.
+    pub last: u16,
+}
+
+impl Ports {
+    /// Every port.
+    pub const ALL: Self = Self { first: 0, last: u16::MAX };
+
+    pub(crate) fn contains(self, port: u16) -> bool {
+        (self.first..=self.last).contains(&port)
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let problem = || format!("{} is no port; write `443`, `8000-8100` or `*`", crate::place::quoted(text));
+        if text == "*" {
+            return Ok(Self::ALL);
+        }
+        let (first, last) = text.split_once('-').unwrap_or((text, text));
+        let one = |text: &str| -> Result<u16, String> {
+            if text.bytes().all(|byte| byte.is_ascii_digit()) {
+                text.parse().map_err(|_| problem())
+            } else {
+                Err(problem())
+            }
+        };
+        let ports = Self { first: one(first)?, last: one(last)? };
+        if ports.first == 0 || ports.first > ports.last { Err(problem()) } else { Ok(ports) }
+    }
+}
+
+impl std::fmt::Display for Ports {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Self::ALL => formatter.write_str("*"),
+            Self { first, last } if first == last => write!(formatter, "{first}"),
+            Self { first, last } => write!(formatter, "{first}-{last}"),
+        }
+    }
+}
+
+/// A rule over HTTP requests: methods and a path pattern.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct HttpRule {
+    /// Methods in upper case; empty means every one.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub method: Vec<String>,
+    /// Path pattern; `None` means every path.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<String>,
+}
+
+impl Serialize for NetRule {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let plain = self.http.is_none() && self.address.is_none() && !self.private;
+        if plain && self.ports.is_empty() {
+            return serializer.collect_str(&self.host);
+        }
+        NetRuleMap {
+            host: self.host.to_string(),
+            ports: self.ports.iter().map(ToString::to_string).collect(),
+            http: self.http.clone(),
+            address: self.address,
+            private: self.private,
+        }
+        .serialize(serializer)
+    }
+}
+
+#[derive(Serialize)]
+struct NetRuleMap {
+    host: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ports: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    http: Option<Vec<HttpRule>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    address: Option<IpAddr>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    private: bool,
+}
+
+impl JsonSchema for NetRule {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "NetRule".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let port = json_schema!({ "type": ["integer", "string"], "description": "443, \"8000-8100\" or \"*\"" });
+        let method = json_schema!({ "type": "string" });
+        json_schema!({
+            "description": "A destination: host or host:port, or a mapping.",
+            "oneOf": [
+                { "type": "string", "examples": ["api.github.com", "*.example.com:8443", "10.0.0.0/8"] },
+                {
+                    "type": "object",
+                    "additionalProperties": false,
+                    "required": ["host"],
+                    "properties": {
+                        "host": { "type": "string", "description": "Name, *.name, *, address or range." },
+                        "ports": { "oneOf": [port, { "type": "array", "items": port, "minItems": 1 }] },
+                        "http": {
+                            "type": "array",
+                            "description": "Exactly these requests.",
+                            "items": {
+                                "type": "object",
+                                "additionalProperties": false,
+                                "properties": {
+                                    "method": { "oneOf": [method, { "type": "array", "items": method, "minItems": 1 }] },
+                                    "path": { "type": "string", "examples": ["/repos/me/**"] }
+                                }
+                            }
+                        },
+                        "address": { "type": "string", "description": "Dial exactly this address." },
+                        "private": { "type": "boolean", "description": "The name may resolve to private addresses." }
+                    }
+                }
+            ]
+        })
+    }
+}
+
+impl Merge for Net {
+    fn merge(self, child: Self) -> Self {
+        Self {
+            default: child.default.or(self.default),
+            resolver: child.resolver.or(self.resolver),
+            allow: list(self.allow, child.allow),
+            ask: list(self.ask, child.ask),
+            deny: list(self.deny, child.deny),
+        }
+    }
+}
