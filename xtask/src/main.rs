@@ -1,4 +1,4 @@
-//! The contributor's entry points: `cargo xtask setup|demo|test|bench|tidy|codegen`. Everything a person
+//! The contributor's entry points: `cargo xtask setup|demo|test|bench|eval|tidy|codegen`. Everything a person
 //! or a build server needs stands behind one of these words, and each says what it does while it does it.
 //! Never part of the product, and kept to two dependencies so that it is ready in seconds. Start reading
 //! at `test.rs`, which calls most of the others.
@@ -10,6 +10,7 @@
 mod bench;
 mod codegen;
 mod demo;
+mod eval;
 mod fuzz;
 mod setup;
 mod shell;
@@ -29,6 +30,7 @@ usage: cargo xtask COMMAND
   test [--no-setup]     set up, then every check: format, tidy, lints, tests, generated files, fuzz smoke
   bench [NAME…] [--json FILE] [--rounds N]
                         measure against peers; without a name, everything (names: `cargo xtask bench --list`)
+  eval NAME [ARGS…]     how well detectors do on labelled data (names: personal)
   tidy                  the house rules: storeys, module docs, file lengths, links, names
   codegen [--check]     write the generated files, or with --check fail if one is stale
 ";
@@ -59,6 +61,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ("test", []) => test::test(test::Setup::Run),
         ("test", ["--no-setup"]) => test::test(test::Setup::Skip),
         ("bench", rest) => bench::bench(rest),
+        ("eval", rest) => eval::eval(rest),
         ("tidy", []) => tidy::tidy(),
         ("codegen", []) => codegen::codegen(codegen::Mode::Write),
         ("codegen", ["--check"]) => codegen::codegen(codegen::Mode::Check),

@@ -20,6 +20,7 @@ mod normal;
 pub mod personal;
 mod printable;
 mod redactor;
+pub mod replace;
 mod scanner;
 mod sight;
 mod sighting;

@@ -63,6 +63,11 @@ pub(super) fn find(text: &[u8], groups: &Groups, first: usize) -> Option<Found> 
     (score > 0).then_some(Found { kind: Kind::PaymentCard, score, span })
 }
 
+/// Whether an issuer has such numbers, and the check digit is right.
+pub(super) fn is_valid(number: &[u8]) -> bool {
+    !matches!(issuer(number), Issuer::None) && checks::luhn(number) && !is_series(number)
+}
+
 /// Whether this is a bare number in a list or a call of a program; in a table of data no space stands after commas.
 fn is_argument(text: &[u8], start: usize, end: usize) -> bool {
     let is_space = |byte: u8| byte.is_ascii_whitespace();

@@ -48,6 +48,21 @@ struct Found {
     span: std::ops::Range<usize>,
 }
 
+/// Whether a text has the check that its kind has; none for kinds without one.
+pub(crate) fn is_valid(kind: &str, text: &[u8]) -> Option<bool> {
+    match kind {
+        "payment-card" => Some(card::is_valid(text)),
+        "iban" => Some(checks::iban(text)),
+        "ip-address" if text.iter().all(|byte| byte.is_ascii_digit() || *byte == b'.') => {
+            let octets = || text.split(|byte| *byte == b'.');
+            let is_octet =
+                |octet: &[u8]| !octet.starts_with(b"0") && bytes::number(octet).is_some_and(|value| value < 256);
+            Some(octets().count() == 4 && octets().all(is_octet))
+        }
+        _ => national::is_valid(kind, text),
+    }
+}
+
 #[cfg(test)]
 mod testing {
     use crate::{Class, Options, REPORT_SCORE, Scanner};

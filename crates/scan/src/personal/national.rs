@@ -160,6 +160,22 @@ pub(super) fn find(text: &[u8], groups: &Groups, first: usize) -> Option<Found> 
     weaker.or_else(|| finnish(text, groups.range(first).start))
 }
 
+/// Whether a number of this kind has its check; none if it is no such kind.
+pub(super) fn is_valid(kind: &str, text: &[u8]) -> Option<bool> {
+    let word: Vec<u8> = text.iter().copied().filter(u8::is_ascii_alphanumeric).collect();
+    Some(match kind {
+        "es-nif" | "es-nie" => spanish(&word),
+        "sg-nric" => singapore(&word),
+        "in-pan" => is_pan(&word),
+        "it-fiscal-code" => italian(&word),
+        "mx-curp" => curp(&word),
+        "fi-hetu" => finnish(text, 0).is_some(),
+        "uk-nino" => nino(text, 0, text.len().min(9)).is_some(),
+        "cn-resident-id" => checks::chinese(text),
+        _ => FORMS.iter().find(|form| form.name == kind).map(|form| (form.check)(text))?,
+    })
+}
+
 /// A number with letters in it that starts with this word.
 pub(super) fn find_mixed(text: &[u8], start: usize, end: usize) -> Option<Found> {
     let word = part(text, start..end);

@@ -4,3 +4,4 @@
 mod chunks;
 mod encodings;
 mod properties;
+mod replacing;
