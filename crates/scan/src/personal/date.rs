@@ -153,6 +153,15 @@ fn month_before(text: &[u8], start: usize) -> Option<usize> {
     (gap < start && is_month(part(text, word..gap))).then_some(word)
 }
 
+/// `Monday`, whose last letters stand here.
+pub(super) fn find_weekday(text: &[u8], day: usize) -> Option<Found> {
+    const DAYS: &[&[u8]] = &[b"Mon", b"Tues", b"Wednes", b"Thurs", b"Fri", b"Satur", b"Sun"];
+    let start = run_start(text, day, 8, |byte| byte.is_ascii_alphabetic());
+    let end = day + 3;
+    let is_day = DAYS.contains(&part(text, start..day)) && !at(text, end).is_ascii_alphanumeric();
+    is_day.then_some(Found { kind: Kind::Date, score: 55, span: start..end })
+}
+
 /// A year that a sentence speaks of: `in 1977`, `a 2017 film`, `born 1980`.
 fn bare_year(text: &[u8], start: usize, end: usize) -> Option<std::ops::Range<usize>> {
     const BEFORE: &[&[u8]] = &[
@@ -218,6 +227,6 @@ mod tests {
         check_prose("On «date:2007-01-17 23:08:55», the");
         check_prose("due «date:March 3rd, 2021» and «date:3rd of May»");
         check_prose("founded in «date:1977». A «date:2017» film, 1977 pieces, version 2.0.1999");
-        check_prose("you may 3 march 4");
+        check_prose("you may 3 march 4 on «date:Monday» morning, daily or Someday");
     }
 }

@@ -130,7 +130,8 @@ fn read(text: &[u8], first: usize) -> Option<Written> {
     let previous = before(text, start);
     let is_glued = previous.is_ascii_alphanumeric()
         || matches!(previous, b'_' | b'$' | b'#' | b'%' | b'*' | b'&' | b'\\' | b')' | b'~' | b'^' | b'+' | b'!')
-        || (matches!(previous, b'.' | b'-' | b'/' | b',') && before(text, start - 1).is_ascii_alphanumeric())
+        || (matches!(previous, b'.' | b'-' | b'/') && before(text, start - 1).is_ascii_alphanumeric())
+        || (previous == b',' && before(text, start - 1).is_ascii_digit())
         || (previous == b'-' && !has_plus);
     if is_glued && !is_tel_uri(text, start) {
         return None;
@@ -249,7 +250,7 @@ fn rate(text: &[u8], written: &Written) -> Option<u8> {
     let after_next = at(text, written.end + 1);
     let goes_on = match next {
         b'.' | b'-' | b'/' | b',' => {
-            after_next.is_ascii_digit() || (next == b'-' && after_next.is_ascii_alphabetic() && !written.has_plus)
+            after_next.is_ascii_digit() || (next == b'-' && after_next.is_ascii_lowercase() && !written.has_plus)
         }
         b'x' | b'X' => !after_next.is_ascii_digit(),
         b'%' | b'_' | b':' if next != b':' || after_next.is_ascii_digit() => true,
@@ -305,16 +306,33 @@ fn rate(text: &[u8], written: &Written) -> Option<u8> {
     if groups_fit && !has_two_zeros && weak() {
         return Some(70);
     }
+    if !is_grouped && (9..=11).contains(&count) && is_told(text, written.start) && weak() {
+        return Some(60);
+    }
     // Alone: a leading zero with a trunk code, in groups as nothing else is.
     let is_national = starts_with_zero
         && !has_two_zeros
         && groups_fit
         && shortest >= 2
         && (9..=11).contains(&count)
-        && (written.group_count >= 3 || written.has_parens || written.separator == b'/')
+        && (written.group_count >= 3 || written.has_parens || written.separator == b'/' || is_trunk_and_rest(written))
         && (written.separator != b'.' || written.group_count >= 4)
         && !written.is_mixed;
     is_national.then_some(60)
+}
+
+/// `07700 921916`: the trunk's zero and an area, then all the rest.
+fn is_trunk_and_rest(written: &Written) -> bool {
+    matches!(written.groups(), [3..=5, 5..=8]) && written.separator == b' ' && written.digit_count >= 10
+}
+
+/// Whether a word stands right before that a sentence has before a number: `call me on 9498777106`.
+fn is_told(text: &[u8], start: usize) -> bool {
+    const WORDS: &[&[u8]] =
+        &[b"on", b"at", b"to", b"is", b"number", b"from", b"registered", b"contact", b"text", b"call"];
+    let end = start.saturating_sub(1);
+    let word = run_start(text, end, 12, |byte| byte.is_ascii_alphabetic());
+    before(text, start) == b' ' && WORDS.iter().any(|known| part(text, word..end).eq_ignore_ascii_case(known))
 }
 
 /// Whether this is a day such as 1582-10-15 or a span of years such as 2000-2068.
@@ -359,8 +377,13 @@ fn north_american(written: &Written) -> Option<u8> {
     };
     let is_shape = matches!(groups, [3, 3, 4]);
     let is_bare = matches!(groups, [6, 4] | [3, 7]) && written.has_parens;
-    if !(is_shape || is_bare) || !matches!(digits.first(), Some(b'2'..=b'9')) {
+    let has_area = matches!(digits.first(), Some(b'2'..=b'9'));
+    if !(is_shape || is_bare) {
         return None;
+    }
+    if !has_area {
+        // No such area, but what people make up looks so.
+        return (written.has_parens || (written.separator == b'-' && !written.is_mixed)).then_some(55);
     }
     let has_exchange = matches!(digits.get(3), Some(b'2'..=b'9'));
     Some(match written.separator {
@@ -426,6 +449,9 @@ mod tests {
         check("fax «phone:467 3395»");
         check("Mobile: «phone:78 651 450» or so");
         check("«phone:001-345-899-3560»");
+        check("«phone:07700 921916» or «phone:(012)345-6789»");
+        check("Can someone call me on «phone:9498777106»?");
+        check("«phone:541-714-1388»-Office,«phone:0494 92 82 32»-Fax");
     }
 
     #[test]

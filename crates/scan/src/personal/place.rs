@@ -101,6 +101,86 @@ pub(super) fn find_postcode(text: &[u8], start: usize, end: usize) -> Option<Fou
     is_code.then_some(Found { kind: Kind::Postcode, score: 65, span: start..last })
 }
 
+/// The two letters of the states, and of the armed forces' post offices.
+const STATES: &[u8] =
+    b"AL AK AZ AR CA CO CT DE DC FL GA HI ID IL IN IA KS KY LA ME MD MA MI MN MS MO MT NE NV NH NJ NM NY \
+    NC ND OH OK OR PA RI SC SD TN TX UT VT VA WA WV WI WY PR GU VI AA AE AP ";
+
+/// A code by where it stands: `Denver, CO 80014`, `in Springfield 62701`; or by its form: `SW1A 1AA`, `K1A 0B1`.
+pub(super) fn find_bare_postcode(text: &[u8], start: usize, end: usize) -> Option<Found> {
+    let found = |span| Some(Found { kind: Kind::Postcode, score: 55, span });
+    if let Some(last) = british_or_canadian(text, start, end) {
+        return found(start..last);
+    }
+    let digits = part(text, start..end);
+    if !matches!(digits.len(), 4 | 5)
+        || !digits.iter().all(u8::is_ascii_digit)
+        || at(text, end) == b'.' && at(text, end + 1).is_ascii_digit()
+    {
+        return None;
+    }
+    let gap = run_start(text, start, 8, |byte| matches!(byte, b' ' | b'\n' | b'\t'));
+    if gap == start {
+        return None;
+    }
+    let state = part(text, gap.saturating_sub(2)..gap);
+    let is_state = digits.len() == 5
+        && STATES.chunks(3).any(|known| part(known, 0..2) == state)
+        && !before(text, gap.saturating_sub(2)).is_ascii_alphanumeric();
+    if is_state {
+        // `80014-1234`.
+        let more = run_end(text, end + 1, 5, |byte| byte.is_ascii_digit());
+        let last = if at(text, end) == b'-' && more == end + 5 { more } else { end };
+        return found(start..last);
+    }
+    let is_year = matches!(digits, [b'1', b'5'..=b'9', _, _] | [b'2', b'0', _, _]);
+    let goes_on = at(text, end).is_ascii_alphanumeric() || matches!(at(text, end), b'-' | b'/' | b':' | b'%');
+    (!is_year && !goes_on && gap + 1 == start && is_after_place(text, gap)).then_some(start..end).and_then(found)
+}
+
+/// Whether one to four words with capitals end here, after a word for being somewhere.
+fn is_after_place(text: &[u8], end: usize) -> bool {
+    const WORDS: &[&[u8]] = &[b"in", b"to", b"near", b"from", b"at", b"around"];
+    let mut end = end;
+    for words in 0..5 {
+        let start = run_start(text, end, 24, |byte| {
+            byte.is_ascii_alphabetic() || byte >= 0x80 || byte == b'-' || byte == b'\''
+        });
+        let word = part(text, start..end);
+        if words > 0 && WORDS.contains(&word) {
+            return true;
+        }
+        let is_name = word.first().is_some_and(|byte| byte.is_ascii_uppercase() || *byte >= 0x80);
+        if !is_name || before(text, start) != b' ' {
+            return false;
+        }
+        end = start - 1;
+    }
+    false
+}
+
+/// Where a British or Canadian code ends whose first half is this word.
+fn british_or_canadian(text: &[u8], start: usize, end: usize) -> Option<usize> {
+    let form = |range: std::ops::Range<usize>| -> Vec<u8> {
+        let class = |byte: &u8| match byte {
+            b'A'..=b'Z' => b'A',
+            b'0'..=b'9' => b'9',
+            _ => b'?',
+        };
+        part(text, range).iter().map(class).collect()
+    };
+    let last = end + 4;
+    if at(text, end) != b' ' || at(text, last).is_ascii_alphanumeric() || end - start > 4 || before(text, start) == b'-'
+    {
+        return None;
+    }
+    let (outward, inward) = (form(start..end), form(end + 1..last));
+    let is_british =
+        matches!(outward.as_slice(), b"A9" | b"A99" | b"AA9" | b"AA99" | b"A9A" | b"AA9A") && inward == b"9AA";
+    let is_canadian = outward == b"A9A" && inward == b"9A9";
+    (is_british || is_canadian).then_some(last)
+}
+
 /// Words that follow a number or a name of a street.
 const STREETS: &[&str] = &[
     "street",
@@ -245,6 +325,8 @@ mod tests {
         check_prose("postal code is «postcode:3610-114»");
         check_prose("lives at «street-address:12 Crown Street, Apt. 5» now");
         check_prose("«street-address:PSC 0413, Box 8144\nAPO AA 42323»");
+        check_prose("Denver, CO «postcode:80014» and London «postcode:SW1A 1AA», Ottawa «postcode:K1A 0B1»");
+        check_prose("an office in Bad Homburg «postcode:61348» opened in «date:March 1999» or Windows 2000");
         check_prose("took 12 Small steps; 5 Ways; unzip 12345");
     }
 }

@@ -23,6 +23,7 @@ impl Feature for Prose {
         let mut report = |found: Option<Found>| found.map(|found| report(found.into())).is_some();
         memchr::memmem::find_iter(text, b"://").for_each(|colon| _ = report(contact::find_url(text, colon)));
         memchr::memchr_iter(b'.', text).for_each(|dot| _ = report(contact::find_domain(text, dot)));
+        memchr::memmem::find_iter(text, b"day").for_each(|day| _ = report(date::find_weekday(text, day)));
         let is_word = |byte: u8| byte.is_ascii_alphanumeric();
         let mut index = 0;
         while let Some(offset) = part(text, index..text.len()).iter().position(u8::is_ascii_digit) {
@@ -51,6 +52,7 @@ fn look(text: &[u8], start: usize, end: usize) -> Option<Found> {
         .or_else(|| place::find_postcode(text, start, end))
         .or_else(|| place::find_street(text, start, end))
         .or_else(|| place::find_unit(text, start, end))
+        .or_else(|| place::find_bare_postcode(text, start, end))
         .or_else(|| find_age(text, start, end))
         .or_else(|| find_time(text, start))
 }
