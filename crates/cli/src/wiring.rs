@@ -101,6 +101,7 @@ impl PolicyDecider {
             action: Some(&action.id),
             // Without a clock nothing is admitted anyway: the gate can't date its entry.
             now: self.clock.now().ok(),
+            caught: action.run.is_some(),
         };
         look(&self.set(), &known)
     }

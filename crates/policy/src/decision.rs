@@ -30,6 +30,10 @@ pub(crate) enum Cause<'a> {
     },
     Special(Special),
     RecordType,
+    /// The command line can't be followed, and why.
+    Unclear(&'static str),
+    /// A shell that does only what shells do themselves.
+    Shell,
     /// The deed itself makes no sense; the guard's name says which part.
     Malformed(&'static str),
 }
@@ -145,6 +149,8 @@ impl Cause<'_> {
             }
             Self::Special(special) => guard(special.rule()),
             Self::RecordType => guard("dns.record_type"),
+            Self::Unclear(_) => guard("exec.unclear"),
+            Self::Shell => guard("exec.shell"),
             Self::Malformed(name) => guard(name),
         }
     }
@@ -164,6 +170,10 @@ impl Cause<'_> {
                 format!("the destination is {}, and no rule names it", special.describe())
             }
             Self::RecordType => "only A, AAAA, HTTPS and SVCB records are answered".into(),
+            Self::Unclear(why) => {
+                format!("the command line can't be followed to every command it starts: {why}, which {verb}")
+            }
+            Self::Shell => "it starts no program: the shell does all of it itself".into(),
             Self::Malformed("files.path") => "the path is not absolute, too long or holds a NUL".into(),
             Self::Malformed("dns.name" | "net.host") => "the host is no valid name or address".into(),
             Self::Malformed(_) => "this kind of action is not known to the policy".into(),

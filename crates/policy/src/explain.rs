@@ -340,8 +340,8 @@ fn spoken(whose: &str, verb: &str) -> String {
     if whose.is_empty() { verb.to_owned() } else { format!("{whose} {verb}") }
 }
 
-fn texts(list: Option<&[At<String>]>) -> Vec<String> {
-    list.unwrap_or_default().iter().map(|entry| entry.value.clone()).collect()
+fn texts<T: std::fmt::Display>(list: Option<&[At<T>]>) -> Vec<String> {
+    list.unwrap_or_default().iter().map(|entry| entry.value.to_string()).collect()
 }
 
 fn default_line(whose: &str, default: Option<&At<Effect>>, user: bool) -> Option<String> {

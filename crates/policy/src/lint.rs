@@ -5,9 +5,8 @@ use std::path::{Path, PathBuf};
 use bartizan_model::Effect;
 
 use crate::builtin;
-use crate::exec::CommandPattern;
 use crate::host::{Host, HostPattern};
-use crate::language::{NetRule, PolicyFile, Ports, ToolRule};
+use crate::language::{CommandRule, NetRule, PolicyFile, Ports, ToolRule};
 use crate::pattern::Wildcard;
 use crate::place::{At, Place};
 use crate::set::PolicySet;
@@ -147,7 +146,7 @@ impl Lint<'_> {
         }
         if let Some(exec) = &file.exec {
             for list in [&exec.allow, &exec.ask, &exec.deny] {
-                repeated(list.as_deref(), |text| text.clone(), &mut twice);
+                repeated(list.as_deref(), ToString::to_string, &mut twice);
             }
         }
         if let Some(net) = &file.net {
@@ -163,7 +162,7 @@ impl Lint<'_> {
     fn exec(&mut self, file: &PolicyFile) {
         let Some(exec) = &file.exec else { return };
         for text in exec.allow.iter().flatten() {
-            if text.value.split_whitespace().next() == Some("*") {
+            if text.value.programs().iter().any(|program| program == "*") {
                 self.warn(
                     &text.place,
                     format!("`{}` lets every program start; write `default: allow` if that is meant", text.value),
@@ -178,7 +177,10 @@ impl Lint<'_> {
                 let stricter =
                     lists.iter().filter(|(effect, _)| effect > weaker).flat_map(|(_, list)| list.iter().flatten());
                 if let Some(winner) = stricter.clone().find(|winner| covers(&winner.value, &text.value)) {
-                    lost.push((text.place.clone(), shadowed(&text.value, &winner.value, &winner.place)));
+                    lost.push((
+                        text.place.clone(),
+                        shadowed(&text.value.to_string(), &winner.value.to_string(), &winner.place),
+                    ));
                 }
             }
         }
@@ -315,14 +317,13 @@ where
 
 /// Whether a command pattern matches all that another does, as far as that is plain: the same text, or a
 /// bare program over rules of that program.
-fn covers(wide: &str, narrow: &str) -> bool {
+fn covers(wide: &CommandRule, narrow: &CommandRule) -> bool {
     if wide == narrow {
         return true;
     }
-    let bare = wide.split_whitespace().count() == 1 && CommandPattern::parse(wide).is_ok();
-    let names: Vec<String> =
-        crate::pattern::unfold(narrow.split_whitespace().next().unwrap_or_default()).unwrap_or_default();
-    let wide_names = crate::pattern::unfold(wide).unwrap_or_default();
+    let CommandRule::Pattern(text) = wide else { return false };
+    let bare = text.split_whitespace().count() == 1;
+    let (names, wide_names) = (narrow.programs(), wide.programs());
     bare && !names.is_empty() && names.iter().all(|name| !name.contains(['*', '/']) && wide_names.contains(name))
 }
 

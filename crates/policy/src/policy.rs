@@ -7,7 +7,7 @@ use bartizan_model::{Deed, Effect};
 use crate::context::Context;
 use crate::decision::{Cause, Ruling};
 use crate::deeds::url_host;
-use crate::exec::Commands;
+use crate::exec::{Commands, Found as CommandFound, Line};
 use crate::files::{FileFound, Paths};
 use crate::guards::{self, Guard};
 use crate::host::Host;
@@ -91,7 +91,13 @@ impl Compiled {
                 default_place: place(&section.default, &[&section.write, &section.read], role),
             }),
             exec: present(file.exec.as_ref(), role).map(|section| Section {
-                rules: Commands::compile(&section, default(&section.default, section.allow.is_some())),
+                rules: Commands::compile(
+                    &section,
+                    default(&section.default, section.allow.is_some()),
+                    file.files.as_ref(),
+                    role,
+                    context,
+                ),
                 default_place: place(&section.default, &[&section.allow], role),
             }),
             net: present(file.net.as_ref(), role).map(|section| Section {
@@ -127,6 +133,12 @@ impl Compiled {
 
     /// Decides; `None` when this policy has nothing to say about such deeds.
     pub(crate) fn decide(&self, deed: &Deed) -> Option<Ruling<'_>> {
+        self.decide_where(deed, false)
+    }
+
+    /// The same; `caught`: what a program starts, and the files it opens, are caught when it does so, and decided
+    /// then.
+    pub(crate) fn decide_where(&self, deed: &Deed, caught: bool) -> Option<Ruling<'_>> {
         match deed {
             Deed::FileRead { path } => {
                 let section = self.files.as_ref()?;
@@ -143,10 +155,9 @@ impl Compiled {
                 let Some(path) = path::canonical(path.as_bytes()) else { return Some(Ruling::malformed("files.path")) };
                 Some(section.file(section.rules.decide_write(&path, opens_a_way(operation.as_deref()))))
             }
-            Deed::ExecRun { program, args, .. } => {
-                let section = self.exec.as_ref()?;
-                let found = section.rules.decide(program, args);
-                Some(section.ruling("exec", &section.rules.rules, found, section.rules.default))
+            Deed::ExecRun { program, args, cwd } => {
+                let line = Line { program, arguments: args, cwd: cwd.as_deref(), caught };
+                Some(self.command(self.exec.as_ref()?, line))
             }
             Deed::NetConnect { host, port } => {
                 let section = self.net.as_ref()?;
@@ -192,6 +203,31 @@ impl Compiled {
             }
             _ => Some(Ruling::malformed("policy.unknown_kind")),
         }
+    }
+
+    /// A command line, with the files that shell text in it opens: the strictest of all.
+    fn command<'a>(&'a self, section: &'a Section<Commands>, line: Line<'_>) -> Ruling<'a> {
+        let mut strictest: Option<Ruling<'a>> = None;
+        let found = section.rules.decide(line, |touched| {
+            let Some(files) = self.files.as_ref().filter(|_| !line.caught) else { return };
+            let ruling = files.file(if touched.write {
+                files.rules.decide_write(&touched.path, false)
+            } else {
+                files.rules.decide_read(&touched.path)
+            });
+            if strictest.is_none_or(|strictest| ruling.effect > strictest.effect) {
+                strictest = Some(ruling);
+            }
+        });
+        let ruling = match found {
+            CommandFound::Rule(effect, number) => {
+                section.ruling("exec", &section.rules.rules, Some((effect, number)), section.rules.default)
+            }
+            CommandFound::Default(effect) => section.default("exec", effect),
+            CommandFound::Unclear(effect, why) => Ruling::new(effect, Cause::Unclear(why)),
+            CommandFound::Transparent => Ruling::new(Effect::Allow, Cause::Shell),
+        };
+        strictest.filter(|file| file.effect > ruling.effect).unwrap_or(ruling)
     }
 }
 

@@ -78,7 +78,7 @@ impl PolicySet {
     /// Decides over one deed with what a scanner saw in it and what its session remembers. Changes nothing.
     #[must_use]
     pub fn decide_with(&self, deed: &Deed, look: &Look<'_>) -> Decision<'_> {
-        let ruling = self.rule(deed);
+        let ruling = self.rule(deed, look);
         let mut findings = Findings::default();
         let duties = ruling.duties;
         self.each_guard(deed, |guard, policy| guard.check(&Scene { deed, policy, duties, look }, &mut findings));
@@ -86,9 +86,11 @@ impl PolicySet {
     }
 
     /// What the rules of sections say.
-    fn rule(&self, deed: &Deed) -> Ruling<'_> {
-        let user = self.compiled.decide(deed).unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
-        let narrowing = self.narrowing.iter().filter_map(|narrowing| narrowing.compiled.decide(deed));
+    fn rule(&self, deed: &Deed, look: &Look<'_>) -> Ruling<'_> {
+        let user =
+            self.compiled.decide_where(deed, look.caught).unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
+        let narrowing =
+            self.narrowing.iter().filter_map(|narrowing| narrowing.compiled.decide_where(deed, look.caught));
         narrowing.fold(user, narrow)
     }
 
@@ -117,7 +119,7 @@ impl PolicySet {
     ) -> Result<(), Box<Verdict>> {
         let Some(session) = look.session else { return Ok(()) };
         session.start(look.now);
-        let duties = self.rule(deed).duties;
+        let duties = self.rule(deed, look).duties;
         let mut charges = Vec::new();
         self.each_guard(deed, |guard, policy| guard.charge(&Scene { deed, policy, duties, look }, &mut charges));
         for charge in &mut charges {

@@ -87,6 +87,9 @@ pub struct Look<'a> {
     pub action: Option<&'a ActionId>,
     /// The present moment.
     pub now: Option<Timestamp>,
+    /// The deed is done in a box: every program it goes on to start and every file it opens is caught there, so
+    /// that its text need not tell.
+    pub caught: bool,
 }
 
 impl Look<'_> {

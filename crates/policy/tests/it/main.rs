@@ -5,6 +5,7 @@
 mod advice;
 mod allocation;
 mod builtins;
+mod commands;
 mod decide;
 mod errors;
 mod layers;
