@@ -3,16 +3,16 @@
 use crate::load::Source;
 
 /// Names of the built-ins: rulesets first, then personas.
-pub const NAMES: [&str; 7] =
-    ["strict", "standard", "permissive", "coding_assistant", "sre", "secops", "data_architect"];
+pub const NAMES: [&str; 8] =
+    ["strict", "standard", "permissive", "coding_assistant", "code_janitor", "sre", "secops", "data_architect"];
 
 /// Names of the personas among them.
-pub const PERSONAS: [&str; 4] = ["coding_assistant", "sre", "secops", "data_architect"];
+pub const PERSONAS: [&str; 5] = ["coding_assistant", "code_janitor", "sre", "secops", "data_architect"];
 
 /// How the names of built-ins start in messages and verdicts; no file's name does.
 pub const SOURCE_PREFIX: &str = "builtin:";
 
-/// The text of a built-in.
+/// The text of a built-in. `data` is another name of `data_architect`.
 #[must_use]
 pub fn text(name: &str) -> Option<&'static str> {
     Some(match name {
@@ -22,7 +22,8 @@ pub fn text(name: &str) -> Option<&'static str> {
         "coding_assistant" => include_str!("../../../personas/coding_assistant.yaml"),
         "sre" => include_str!("../../../personas/sre.yaml"),
         "secops" => include_str!("../../../personas/secops.yaml"),
-        "data_architect" => include_str!("../../../personas/data_architect.yaml"),
+        "code_janitor" => include_str!("../../../personas/code_janitor.yaml"),
+        "data_architect" | "data" => include_str!("../../../personas/data_architect.yaml"),
         _ => return None,
     })
 }

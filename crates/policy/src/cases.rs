@@ -32,7 +32,7 @@ pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
             Deed::FileWrite { path, operation: None, content: None }
         }
         "exec" | "exec.run" => {
-            let args: Vec<String> = rest.split_whitespace().map(str::to_owned).collect();
+            let args = words(rest).ok_or_else(|| needs("its quotes closed"))?;
             let program = args.first().ok_or_else(|| needs("a program, then its arguments"))?.clone();
             Deed::ExecRun { program, args, cwd: None }
         }
@@ -67,6 +67,25 @@ pub(crate) fn check_syntax(text: &str) -> Result<(), CaseError> {
     let root = std::path::Path::new("/");
     let context = Context::new(root, root).map_err(|error| CaseError(error.to_string()))?;
     parse_case(text, &context).map(|_| ())
+}
+
+/// Words separated by blanks; quotes of either kind keep blanks in a word, and nothing in them is read.
+fn words(text: &str) -> Option<Vec<String>> {
+    let (mut words, mut word, mut quote) = (Vec::new(), None::<String>, None);
+    for c in text.chars() {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => word.get_or_insert_default().push(c),
+            None if matches!(c, '\'' | '"') => {
+                quote = Some(c);
+                word.get_or_insert_default();
+            }
+            None if c.is_whitespace() => words.extend(word.take()),
+            None => word.get_or_insert_default().push(c),
+        }
+    }
+    words.extend(word);
+    quote.is_none().then_some(words)
 }
 
 fn file_path(text: &str, context: &Context) -> Option<String> {

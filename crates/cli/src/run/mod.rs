@@ -28,7 +28,7 @@ use bartizan_ledger::{Index, close_unknown};
 use bartizan_model::text::exact;
 use bartizan_model::{Action, Deed, Effect, Outcome, OutcomeStatus, RunId};
 use bartizan_net::{NetConfig, NetSummary, Network};
-use bartizan_policy::Layers;
+use bartizan_policy::{Layers, Look};
 use bartizan_sandbox::{ExitReport, ExitStatus, PreparedBox, RunningBox, StartError, StopReason, Stopper};
 use jiff::Timestamp;
 use tokio::task::JoinHandle;

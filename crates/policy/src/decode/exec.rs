@@ -18,7 +18,7 @@ pub(super) const KEYS: Keys = &[
 ];
 
 /// The keys that say what may be there, which only `allow` can mean.
-const ALLOWING: &[&str] = &["global", "deny_flags", "require", "deny_args", "count", "env"];
+const ALLOWING: &[&str] = &["global", "deny_flags", "require", "first", "deny_args", "count", "env"];
 
 impl Decoder {
     pub(crate) fn exec(&mut self, node: &Node) -> Exec {
@@ -78,6 +78,7 @@ impl Decoder {
                 "require" => grammar.require = texts(),
                 "args" => grammar.args = texts(),
                 "deny_args" => grammar.deny_args = texts(),
+                "first" => grammar.first = texts(),
                 "count" => grammar.count = self.text(node).map(|text| text.value),
                 "env" => grammar.env = texts(),
                 _ => {}

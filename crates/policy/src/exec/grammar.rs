@@ -54,6 +54,8 @@ pub(crate) struct Grammar {
     global: Flags,
     flags: Flags,
     deny_flags: Vec<Flag>,
+    /// What the first operands have to be, in order.
+    first: Vec<Value>,
     operands: Vec<Value>,
     deny_operands: Vec<Wildcard>,
     count: Count,
@@ -85,6 +87,7 @@ impl Grammar {
             global: Flags::compile(&source.global)?,
             flags,
             deny_flags: Flags::compile(&source.deny_flags)?.list,
+            first: values(&source.first)?,
             operands: values(&source.args)?,
             deny_operands,
             count: source.count.as_deref().map_or(Ok(Count { least: 0, most: usize::MAX }), Count::parse)?,
@@ -167,7 +170,11 @@ impl Grammar {
             if !options_over && !argument.is_operand() {
                 return false;
             }
-            if self.denies(argument) || !self.operands.iter().any(|value| value.takes(argument)) {
+            let listed = match self.first.get(operands) {
+                Some(value) => argument.form != Form::Many && value.takes(argument),
+                None => self.operands.iter().any(|value| value.takes(argument)),
+            };
+            if self.denies(argument) || !listed {
                 return false;
             }
             // A word that may be many may also be none.
@@ -177,6 +184,7 @@ impl Grammar {
             operands += 1;
         }
         wanted.is_none()
+            && operands >= self.first.len()
             && (self.count.least..=self.count.most).contains(&operands)
             && found & self.required == self.required
     }

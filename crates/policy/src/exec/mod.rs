@@ -10,6 +10,7 @@ mod follow;
 mod grammar;
 mod line;
 mod pattern;
+mod scripts;
 mod shell;
 mod sql;
 mod value;

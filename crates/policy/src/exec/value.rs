@@ -2,12 +2,12 @@
 
 use super::arguments::Argument;
 use super::shell::Form;
-use super::sql;
+use super::{scripts, sql};
 use crate::pattern::{Wildcard, unfold};
 use crate::place::{did_you_mean, quoted};
 
 /// The kinds by name, as they are written.
-const KINDS: [&str; 4] = ["<number>", "<name>", "<inside>", "<select>"];
+const KINDS: [&str; 6] = ["<number>", "<name>", "<inside>", "<select>", "<awk>", "<sed>"];
 
 #[derive(Debug, Clone)]
 pub(crate) enum Value {
@@ -21,6 +21,10 @@ pub(crate) enum Value {
     Inside,
     /// One SQL statement that only reads.
     Select,
+    /// An `awk` program that only reads its input and prints.
+    Awk,
+    /// A `sed` script that only prints, deletes and substitutes.
+    Sed,
 }
 
 impl Value {
@@ -30,6 +34,8 @@ impl Value {
             "<name>" => Self::Name,
             "<inside>" => Self::Inside,
             "<select>" => Self::Select,
+            "<awk>" => Self::Awk,
+            "<sed>" => Self::Sed,
             _ if text.starts_with('<') && text.ends_with('>') => {
                 let hint = did_you_mean(text, KINDS);
                 return Err(format!("{} is no kind of value{hint}; there are {}", quoted(text), KINDS.join(", ")));
@@ -61,6 +67,8 @@ impl Value {
                     && text.split('/').all(|part| part != "..")
             }
             Self::Select => sql::only_reads(text),
+            Self::Awk => scripts::awk_only_prints(text),
+            Self::Sed => scripts::sed_only_edits(text),
         }
     }
 

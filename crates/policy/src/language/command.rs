@@ -48,7 +48,11 @@ pub struct CommandGrammar {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "one_or_many")]
     pub require: Vec<String>,
-    /// What each operand may be: a pattern, `<number>`, `<name>`, `<inside>` or `<select>`. None: no operands.
+    /// What the first operands have to be, in order; `args` says it of those behind them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schemars(schema_with = "one_or_many")]
+    pub first: Vec<String>,
+    /// What each operand may be: a pattern, `<number>`, `<name>`, `<inside>`, `<select>`, `<awk>` or `<sed>`. None: no operands.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "one_or_many")]
     pub args: Vec<String>,
@@ -88,6 +92,7 @@ impl fmt::Display for CommandRule {
                 }
                 let parts = [
                     ("", &grammar.flags, ""),
+                    (" ", &grammar.first, ""),
                     (" ", &grammar.args, ""),
                     ("without ", &grammar.deny_flags, ""),
                     ("without ", &grammar.deny_args, ""),

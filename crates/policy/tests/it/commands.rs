@@ -15,7 +15,7 @@ struct Trick {
     effect: Effect,
 }
 
-fn set(yaml: &str) -> PolicySet {
+pub fn set(yaml: &str) -> PolicySet {
     let policy = Policy::load(&Source::new("test.yaml", yaml.as_bytes()), &BuiltinsOnly).unwrap();
     let context = Context::new("/home/ann".as_ref(), "/home/ann/work".as_ref()).unwrap();
     PolicySet::new(policy, None, context).unwrap()

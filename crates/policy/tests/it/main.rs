@@ -11,4 +11,5 @@ mod errors;
 mod layers;
 mod properties;
 mod schema;
+mod shells;
 mod support;
