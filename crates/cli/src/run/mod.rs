@@ -181,7 +181,8 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let prepare = || Preparing::begin(&policies, &layers, &run, &directory.0, environment, &wanted.command);
     // An empty box is no deed: it is built beside the opening of the ledger unless a person is to be asked first.
     // Only `start` needs the gate's leave, and shows it.
-    let (early, late) = match policies.set.decide_with(&action.deed, &Look { caught: true, ..Look::default() }).effect() {
+    let (early, late) = match policies.set.decide_with(&action.deed, &Look { caught: true, ..Look::default() }).effect()
+    {
         Effect::Allow => (Some(prepare()), None),
         Effect::Ask | Effect::Deny => (None, Some(prepare)),
     };

@@ -22,7 +22,7 @@ pub fn set(yaml: &str) -> PolicySet {
 }
 
 fn exec(argv: &[String]) -> Deed {
-    Deed::ExecRun { program: argv[0].clone(), args: argv.to_vec(), cwd: Some("/home/ann/work".into()) }
+    Deed::ExecRun { program: argv.first().unwrap().clone(), args: argv.to_vec(), cwd: Some("/home/ann/work".into()) }
 }
 
 #[test]

@@ -160,7 +160,7 @@ impl Random {
 
     fn text(&mut self) -> String {
         let pieces = 1 + self.below(PIECES_MAX);
-        (0..pieces).map(|_| PIECES[self.below(PIECES.len() as u64) as usize]).collect()
+        (0..pieces).map(|_| *PIECES.get(self.below(PIECES.len() as u64) as usize).unwrap()).collect()
     }
 }
 

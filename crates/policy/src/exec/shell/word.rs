@@ -42,8 +42,7 @@ impl Parser<'_, '_> {
         let mut draft = Draft::default();
         let start = self.at;
         let (mut brace, mut dots) = (false, false);
-        loop {
-            let Some(byte) = self.peek() else { break };
+        while let Some(byte) = self.peek() {
             let dot = byte == b'.';
             match byte {
                 b'<' | b'>' if self.peek_second() == Some(b'(') => {
