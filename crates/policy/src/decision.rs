@@ -1,11 +1,12 @@
 //! A decision while it is still cheap: borrowed, without text. [`Decision::to_verdict`] puts it into words.
 
-use bartizan_model::{ActionKind, Deed, Digest, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
+use bartizan_model::{Deed, Digest, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
 
 use crate::address::Special;
 use crate::guards::{Findings, Found};
 use crate::net::Duties;
 use crate::place::Place;
+use crate::risk::{self, Assessed};
 use crate::rule::RuleInfo;
 
 /// What one policy says.
@@ -53,6 +54,7 @@ impl<'a> Ruling<'a> {
 pub struct Decision<'a> {
     pub(crate) ruling: Ruling<'a>,
     findings: Findings,
+    assessed: Assessed,
     risk: Risk,
     policy: Digest,
 }
@@ -60,8 +62,9 @@ pub struct Decision<'a> {
 impl<'a> Decision<'a> {
     pub(crate) fn new(deed: &Deed, ruling: Ruling<'a>, findings: Findings, policy: Digest) -> Self {
         let found = findings.strictest().filter(|found| found.effect > Effect::Allow).map(|found| found.risk);
-        let by_rules = risk(deed.kind(), &ruling);
-        Self { risk: found.map_or(by_rules, |found| found.max(by_rules)), ruling, findings, policy }
+        let assessed = risk::assess(deed);
+        let by_rules = at_rules(assessed.risk, &ruling);
+        Self { risk: found.map_or(by_rules, |found| found.max(by_rules)), assessed, ruling, findings, policy }
     }
 
     /// The answer: the strictest of rules and guards.
@@ -115,6 +118,15 @@ impl<'a> Decision<'a> {
             Some(found) => found.message.clone(),
             None => self.ruling.cause.reason(self.ruling.effect),
         };
+        // What the deed is like is said where a person will read it, and where it matters.
+        let said = self.assessed.risk >= Risk::High || self.effect() != Effect::Allow && self.assessed.risk > Risk::Low;
+        let assessed = said.then(|| Finding {
+            guard: "risk".to_owned(),
+            message: self.assessed.reason.to_owned(),
+            effect: None,
+            rule: Some(self.assessed.row.to_owned()),
+            risk: Some(self.assessed.risk),
+        });
         let finding = |found: &Found| Finding {
             guard: found.guard.to_owned(),
             message: found.message.clone(),
@@ -127,7 +139,7 @@ impl<'a> Decision<'a> {
             risk: self.risk,
             rule: self.rule(),
             reason,
-            findings: self.findings.iter().map(finding).collect(),
+            findings: self.findings.iter().map(finding).chain(assessed).collect(),
             obligations,
             policy: self.policy,
         }
@@ -181,21 +193,16 @@ impl Cause<'_> {
     }
 }
 
-/// A first table: what a deed of this kind can do, a step more when policy holds it back.
-fn risk(kind: ActionKind, ruling: &Ruling<'_>) -> Risk {
+/// The risk by the table, a step more when policy holds the deed back.
+fn at_rules(assessed: Risk, ruling: &Ruling<'_>) -> Risk {
     match ruling.cause {
         Cause::Special(Special::Metadata) => return Risk::Critical,
         Cause::Rule(rule) if rule.place.is_none() => return Risk::Critical,
         _ => {}
     }
-    let allowed = match kind {
-        ActionKind::FileRead | ActionKind::DnsQuery | ActionKind::ContentReceive => Risk::Low,
-        ActionKind::SecretUse => Risk::High,
-        _ => Risk::Medium,
-    };
-    match (ruling.effect, allowed) {
+    match (ruling.effect, assessed) {
         (Effect::Allow, risk) => risk,
         (_, Risk::Low) => Risk::Medium,
-        (_, _) => Risk::High,
+        (_, risk) => risk.max(Risk::High),
     }
 }

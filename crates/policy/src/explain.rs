@@ -313,14 +313,14 @@ impl Compiled {
                     section.rules.visit_name(&host, |number| all(&section.rules.rules, number));
                 }
             }
-            Deed::ToolCall { server, name, .. } => {
+            Deed::ToolCall { server, name, arguments } => {
                 if let Some(section) = &self.tools {
-                    section.rules.visit(server, name, |number| all(&section.rules.rules, number));
+                    section.rules.visit(server, name, arguments, |number| all(&section.rules.rules, number));
                 }
             }
             Deed::SecretUse { name, .. } => {
                 if let Some(section) = &self.secrets {
-                    section.rules.visit("", name, |number| all(&section.rules.rules, number));
+                    section.rules.visit("", name, &serde_json::Value::Null, |number| all(&section.rules.rules, number));
                 }
             }
             _ => {}

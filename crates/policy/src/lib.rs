@@ -4,12 +4,14 @@
 //! never allows what it doesn't understand. Start with `language`, then `load`, then `set`.
 
 pub mod address;
+mod args;
 pub mod builtin;
 mod cases;
 mod context;
 mod decision;
 mod decode;
 mod deeds;
+mod diff;
 mod exec;
 mod explain;
 mod files;
@@ -26,12 +28,14 @@ pub mod path;
 mod pattern;
 mod place;
 mod policy;
+mod risk;
 mod rule;
 mod session;
 mod set;
 mod shapes;
 mod suggest;
 mod testing;
+mod text_pattern;
 mod tree;
 mod units;
 mod yaml;

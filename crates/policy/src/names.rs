@@ -1,7 +1,10 @@
 //! Sections over names: `tools`, `secrets`, `models`, `messages`, `browser` and `computer`.
 
 use bartizan_model::Effect;
+use serde_json::Value;
 
+use crate::args::Args;
+use crate::context::Context;
 use crate::language::{Browser, Computer, NameRules, Tools};
 use crate::pattern::{Wildcard, rank};
 use crate::place::At;
@@ -12,17 +15,26 @@ use crate::rule::{Best, RuleInfo, id};
 pub(crate) struct Names {
     pub(crate) rules: Vec<RuleInfo>,
     patterns: Vec<(Wildcard, Wildcard)>,
+    /// What rules over tools demand of arguments, by the rule's number, in their order.
+    args: Vec<(u32, Args)>,
     pub(crate) default: Effect,
 }
 
 impl Names {
-    pub(crate) fn tools(tools: &Tools, default: Effect) -> Self {
-        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+    fn new(default: Effect) -> Self {
+        Self { rules: Vec::new(), patterns: Vec::new(), args: Vec::new(), default }
+    }
+
+    pub(crate) fn tools(tools: &Tools, default: Effect, context: &Context) -> Self {
+        let mut compiled = Self::new(default);
         for (effect, list) in [(Effect::Allow, &tools.allow), (Effect::Ask, &tools.ask), (Effect::Deny, &tools.deny)] {
             for (index, rule) in list.iter().flatten().enumerate() {
                 let text =
                     At { value: format!("{}/{}", rule.value.server, rule.value.name), place: rule.place.clone() };
                 compiled.push("tools", effect, index, &text, &rule.value.server, &rule.value.name);
+                if let Some(args) = Args::compile(&rule.value, effect, context) {
+                    compiled.args.push((id(compiled.rules.len() - 1), args));
+                }
             }
         }
         compiled
@@ -31,7 +43,7 @@ impl Names {
     /// A list of names. With a slash in a pattern the part before it is about the first name, else the first is empty
     /// or anything.
     pub(crate) fn plain(section: &str, names: &NameRules, default: Effect) -> Self {
-        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        let mut compiled = Self::new(default);
         for (effect, list) in [(Effect::Allow, &names.allow), (Effect::Ask, &names.ask), (Effect::Deny, &names.deny)] {
             for (index, name) in list.iter().flatten().enumerate() {
                 let (first, second) = match name.value.split_once('/') {
@@ -45,7 +57,7 @@ impl Names {
     }
 
     pub(crate) fn browser(browser: &Browser, default: Effect) -> Self {
-        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        let mut compiled = Self::new(default);
         let lists = [(Effect::Allow, &browser.allow), (Effect::Ask, &browser.ask), (Effect::Deny, &browser.deny)];
         for (effect, list) in lists {
             for (index, rule) in list.iter().flatten().enumerate() {
@@ -58,7 +70,7 @@ impl Names {
     }
 
     pub(crate) fn computer(computer: &Computer, default: Effect) -> Self {
-        let mut compiled = Self { rules: Vec::new(), patterns: Vec::new(), default };
+        let mut compiled = Self::new(default);
         let lists = [(Effect::Allow, &computer.allow), (Effect::Ask, &computer.ask), (Effect::Deny, &computer.deny)];
         for (effect, list) in lists {
             for (index, name) in list.iter().flatten().enumerate() {
@@ -77,19 +89,27 @@ impl Names {
         self.patterns.push(pair);
     }
 
-    /// Tells every rule that matches.
-    pub(crate) fn visit(&self, first: &str, second: &str, mut found: impl FnMut(u32)) {
+    /// Tells every rule that matches; for tools with the arguments of the call.
+    pub(crate) fn visit(&self, first: &str, second: &str, arguments: &Value, mut found: impl FnMut(u32)) {
         for (index, (wanted_first, wanted_second)) in self.patterns.iter().enumerate() {
-            if wanted_first.matches(first.as_bytes(), false) && wanted_second.matches(second.as_bytes(), false) {
+            if wanted_first.matches(first.as_bytes(), false)
+                && wanted_second.matches(second.as_bytes(), false)
+                && self.args_fit(id(index), arguments)
+            {
                 found(id(index));
             }
         }
     }
 
+    fn args_fit(&self, number: u32, arguments: &Value) -> bool {
+        let found = self.args.binary_search_by_key(&number, |(number, _)| *number).ok();
+        found.and_then(|at| self.args.get(at)).is_none_or(|(_, args)| args.fit(arguments))
+    }
+
     /// The winner, if a rule matches.
-    pub(crate) fn decide(&self, first: &str, second: &str) -> Option<(Effect, u32)> {
+    pub(crate) fn decide(&self, first: &str, second: &str, arguments: &Value) -> Option<(Effect, u32)> {
         let mut best = Best::default();
-        self.visit(first, second, |number| {
+        self.visit(first, second, arguments, |number| {
             if let Some(rule) = self.rules.get(number as usize) {
                 best.offer(rule.effect, rule.rank, number);
             }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bartizan_model::{Deed, Effect};
+use serde_json::Value;
 
 use crate::context::Context;
 use crate::decision::{Cause, Ruling};
@@ -109,7 +110,7 @@ impl Compiled {
                 default_place: place(&section.default, &[&section.allow], role),
             }),
             tools: present(file.tools.as_ref(), role).map(|section| Section {
-                rules: Names::tools(&section, default(&section.default, section.allow.is_some())),
+                rules: Names::tools(&section, default(&section.default, section.allow.is_some()), context),
                 default_place: place(&section.default, &[&section.allow], role),
             }),
             secrets: named("secrets", file.secrets.as_ref()),
@@ -181,9 +182,10 @@ impl Compiled {
                 }
                 Some(ruling)
             }
-            Deed::ToolCall { server, name, .. } => {
+            Deed::ToolCall { server, name, arguments } => {
                 let section = self.tools.as_ref()?;
-                Some(section.names("tools", server, name))
+                let found = section.rules.decide(server, name, arguments);
+                Some(section.ruling("tools", &section.rules.rules, found, section.rules.default))
             }
             Deed::SecretUse { name, .. } => Some(self.secrets.as_ref()?.names("secrets", "", name)),
             Deed::LlmRequest { provider, model, .. } => {
@@ -258,7 +260,7 @@ impl<T> Section<T> {
 
 impl Section<Names> {
     fn names(&self, section: &'static str, first: &str, second: &str) -> Ruling<'_> {
-        self.ruling(section, &self.rules.rules, self.rules.decide(first, second), self.rules.default)
+        self.ruling(section, &self.rules.rules, self.rules.decide(first, second, &Value::Null), self.rules.default)
     }
 }
 

@@ -6,6 +6,7 @@ mod boxes;
 mod browser;
 mod budgets;
 mod case;
+mod compat;
 mod computer;
 mod content;
 mod env;
@@ -47,6 +48,7 @@ const POLICY_KEYS: Keys = &[(
         "prompts",
         "content",
         "patches",
+        "compat",
         "budgets",
         "labels",
         "flow",
@@ -66,6 +68,7 @@ pub(crate) const KEYS: &[Keys] = &[
     browser::KEYS,
     budgets::KEYS,
     case::KEYS,
+    compat::KEYS,
     computer::KEYS,
     content::KEYS,
     env::KEYS,
@@ -120,6 +123,7 @@ impl Decoder {
                 "prompts" => file.prompts = Some(self.prompts(node)),
                 "content" => file.content = Some(self.content(node)),
                 "patches" => file.patches = Some(self.patches(node)),
+                "compat" => file.compat = Some(self.compat(node)),
                 "budgets" => file.budgets = Some(self.budgets(node)),
                 "labels" => file.labels = Some(self.labels(node)),
                 "flow" => file.flow = self.list(node, Self::flow_rule),

@@ -1,12 +1,12 @@
 //! Guard `computer`: what becomes of acts of each risk, whatever rules allow.
 
-use bartizan_model::{ActionKind, Effect, Risk};
+use bartizan_model::ActionKind;
 
-use crate::guards::{Findings, Found, Guard, Interest, Scene};
+use crate::guards::{Findings, Guard, Interest, Scene, acts};
 use crate::language::{PolicyFile, Risks};
 
 pub(super) fn compile(file: &PolicyFile) -> Option<Box<dyn Guard>> {
-    let risks = file.computer.as_ref()?.risks.clone()?;
+    let risks = file.computer.as_ref()?.risks.clone().unwrap_or_default();
     Some(Box::new(ComputerGuard { risks }))
 }
 
@@ -24,18 +24,11 @@ impl Guard for ComputerGuard {
         Interest::of(&[ActionKind::ComputerAct])
     }
 
-    /// What isn't known to be harmless is of medium risk.
-    fn check(&self, _scene: &Scene<'_>, findings: &mut Findings) {
-        let effect = self.risks.of(Risk::Medium);
-        if effect > Effect::Allow {
-            let message = "this act is of medium risk";
-            findings.push(Found::new("computer", effect, Risk::Medium, "computer.risks.medium", None, message));
-        }
+    fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
+        acts::hold(scene, "computer", &self.risks, findings);
     }
 
     fn explain(&self) -> Vec<String> {
-        let risks = [("low", Risk::Low), ("medium", Risk::Medium), ("high", Risk::High), ("critical", Risk::Critical)];
-        let lines = risks.map(|(name, risk)| format!("acts of {name} risk: {} at least", self.risks.of(risk).as_str()));
-        lines.into_iter().collect()
+        acts::explain(&self.risks)
     }
 }

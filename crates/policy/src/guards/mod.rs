@@ -4,17 +4,22 @@
 //!
 //! A new guard is a file here that implements [`Guard`], and one line in [`compile`].
 
+mod acts;
 mod browser;
 mod budgets;
+mod compat;
 mod computer;
 mod content;
 mod flow;
 mod labels;
 mod patches;
 mod prompts;
+mod tools;
 
 use bartizan_model::{ActionId, ActionKind, Deed, Effect, Principal, Risk, RuleRef, Sighting};
 use jiff::Timestamp;
+
+pub(crate) use compat::glob_problem as compat_glob_problem;
 
 use crate::context::Context;
 use crate::language::PolicyFile;
@@ -50,8 +55,10 @@ pub(crate) trait Guard: std::fmt::Debug + Send + Sync {
 
 /// Every guard this policy needs; those whose section is absent are left out. `layer` tells policies in force apart.
 pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Vec<Box<dyn Guard>> {
-    let guards: [Option<Box<dyn Guard>>; 8] = [
-        patches::compile(file),
+    let guards: [Option<Box<dyn Guard>>; 10] = [
+        patches::compile(file, context, layer),
+        tools::compile(file, context),
+        compat::compile(file, context),
         prompts::compile(file),
         content::compile(file),
         browser::compile(file),

@@ -36,6 +36,7 @@ pub(crate) fn merge(parent: PolicyFile, child: PolicyFile) -> PolicyFile {
         prompts: parent.prompts.merge(child.prompts),
         content: parent.content.merge(child.content),
         patches: parent.patches.merge(child.patches),
+        compat: parent.compat.merge(child.compat),
         budgets: parent.budgets.merge(child.budgets),
         labels: parent.labels.merge(child.labels),
         flow: list(parent.flow, child.flow),

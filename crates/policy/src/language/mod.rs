@@ -7,6 +7,7 @@ mod browser;
 mod budgets;
 mod case;
 mod command;
+mod compat;
 mod computer;
 mod content;
 mod env;
@@ -29,6 +30,10 @@ pub use browser::{Browser, BrowserRule};
 pub use budgets::{Budget, Budgets, DestinationBudget, Money, Price, ToolBudget};
 pub use case::Case;
 pub use command::{CommandGrammar, CommandRule};
+pub use compat::{
+    Compat, CompatDefault, CompatEgress, CompatForbidden, CompatInjection, CompatJailbreak, CompatLevel, CompatPatches,
+    CompatPaths, CompatSecret, CompatSecrets, CompatSeverity, CompatTools,
+};
 pub use computer::Computer;
 pub use content::{ContentRule, ContentSection};
 pub use env::Env;
@@ -39,10 +44,10 @@ pub use labels::{LabelRule, Labels};
 pub use limits::Limits;
 pub use names::NameRules;
 pub use net::{HttpRule, Net, NetRule, Ports};
-pub use patches::Patches;
+pub use patches::{PatchKinds, Patches};
 pub use prompts::{OriginRules, Prompts};
 pub use risks::Risks;
-pub use tools::{ToolRule, Tools};
+pub use tools::{ArgRule, ArgType, ToolRule, Tools};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::Serialize;
@@ -106,6 +111,9 @@ pub struct PolicyFile {
     /// What a patch may do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patches: Option<Patches>,
+    /// The guards of another program, as it had them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub compat: Option<Compat>,
     /// How much may be used up.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budgets: Option<Budgets>,

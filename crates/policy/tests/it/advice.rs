@@ -53,7 +53,13 @@ fn layers_explain_themselves() {
           starts: git
           asks a person for everything else
         guards
+          patches: every path a patch touches is decided by `files` as a write
+          patches: patches that can't be understood: deny
+          patches: names that lead out: deny
           labels: whatever comes from the network, from tools or pages makes a run `untrusted`
+          what narrows it: patches: every path a patch touches is decided by `files` as a write
+          what narrows it: patches: patches that can't be understood: allow
+          what narrows it: patches: names that lead out: allow
         limits
           memory: at most 4GiB
           time: at most 1h30m

@@ -8,6 +8,7 @@ mod builtins;
 mod commands;
 mod decide;
 mod errors;
+mod guards;
 mod layers;
 mod properties;
 mod schema;

@@ -46,6 +46,7 @@ fn schema_and_decoder_know_the_same_keys() {
         "prompts",
         "content",
         "patches",
+        "compat",
         "budgets",
         "labels",
         "env",
