@@ -5,6 +5,7 @@
 //! Before a batch is written the head also says, signed, what the ledger will be with it. So when a writer dies
 //! in the middle, the entries it left can be told from entries that somebody without the key has added.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt as _;
@@ -27,11 +28,11 @@ const HEAD_BYTES: usize = 4096;
 const HEAD_VERSION: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct HeadForm {
+struct HeadForm<'a> {
     version: u32,
-    checkpoint: String,
+    checkpoint: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    intended: Option<String>,
+    intended: Option<Cow<'a, str>>,
     before_last: Vec<String>,
     last: Digest,
     at: Option<Timestamp>,
@@ -58,8 +59,8 @@ pub(crate) struct Head {
 pub(crate) fn write(file: &File, end: &End, note: &str, intended: Option<&str>, checkpointed: u64) -> io::Result<()> {
     let form = HeadForm {
         version: HEAD_VERSION,
-        checkpoint: note.to_owned(),
-        intended: intended.map(str::to_owned),
+        checkpoint: Cow::Borrowed(note),
+        intended: intended.map(Cow::Borrowed),
         before_last: end.before_last().roots().iter().map(|root| STANDARD.encode(root)).collect(),
         last: end.last.into(),
         at: end.at,
@@ -68,7 +69,8 @@ pub(crate) fn write(file: &File, end: &End, note: &str, intended: Option<&str>, 
         offset: end.offset,
         checkpointed,
     };
-    let mut block = serde_json::to_vec(&form)?;
+    let mut block = Vec::with_capacity(HEAD_BYTES);
+    serde_json::to_writer(&mut block, &form)?;
     block.resize(HEAD_BYTES - 1, b' ');
     block.push(b'\n');
     file.write_all_at(&block, 0)
@@ -86,7 +88,7 @@ pub(crate) fn read(file: &File, key: &PublicKey) -> io::Result<Option<Head>> {
 
 /// As [`read`], from bytes.
 pub(crate) fn parse(block: &[u8], key: &PublicKey) -> Option<Head> {
-    let form: HeadForm = serde_json::from_slice(block.trim_ascii_end()).ok()?;
+    let form: HeadForm<'_> = serde_json::from_slice(block.trim_ascii_end()).ok()?;
     let origin = layout::origin(key);
     let checkpoint = Checkpoint::open(&form.checkpoint, &origin, key).ok()?;
     let end = match (checkpoint.size, form.at) {
@@ -101,5 +103,11 @@ pub(crate) fn parse(block: &[u8], key: &PublicKey) -> Option<Head> {
     };
     let holds = form.version == HEAD_VERSION && end.size() == checkpoint.size && end.root() == checkpoint.root;
     let intended = form.intended.and_then(|note| Checkpoint::open(&note, &origin, key).ok());
-    holds.then_some(Head { end, checkpoint, note: form.checkpoint, intended, checkpointed: form.checkpointed })
+    holds.then_some(Head {
+        end,
+        checkpoint,
+        note: form.checkpoint.into_owned(),
+        intended,
+        checkpointed: form.checkpointed,
+    })
 }

@@ -61,6 +61,12 @@ impl Queue {
         Ok(())
     }
 
+    /// Whether nobody waits and it is not closed.
+    pub(crate) fn is_idle(&self) -> bool {
+        let state = self.lock();
+        state.requests.is_empty() && !state.closed
+    }
+
     /// Takes nothing more; what is in it is still given out.
     pub(crate) fn close(&self) {
         self.lock().closed = true;

@@ -31,6 +31,9 @@ const CHECKPOINT_SYNC_ENTRIES: u64 = 2048;
 /// A process that is further behind than this trusts the signed head rather than reading on from where it was.
 const BEHIND_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
+/// About what a line has beside its record.
+const FRAME_BYTES: usize = 192;
+
 /// A record on its way into the ledger, canonical already.
 pub(crate) struct Pending {
     pub(crate) at: Timestamp,
@@ -82,6 +85,11 @@ impl Drop for Locked<'_> {
     fn drop(&mut self) {
         let _ = rustix::fs::flock(self.0, FlockOperation::Unlock);
     }
+}
+
+/// Takes the lock only if nobody else holds it at this moment.
+fn lock_at_once(file: &File) -> Option<Locked<'_>> {
+    rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive).ok().map(|()| Locked(file))
 }
 
 fn lock(file: &File) -> io::Result<Locked<'_>> {
@@ -138,11 +146,22 @@ impl Writer {
 
     /// Adds a batch; when this returns well it is on disk and signed.
     pub(crate) fn commit(&mut self, batch: &[Pending]) -> Result<Vec<Position>, CommitError> {
+        let lock_file = Arc::clone(&self.lock);
+        let _locked = lock(&lock_file).map_err(|error| CommitError { reason: error.to_string() })?;
+        self.commit_locked(batch)
+    }
+
+    /// As [`Self::commit`], unless another process is at the ledger: `None`, and nothing has happened.
+    pub(crate) fn commit_at_once(&mut self, batch: &[Pending]) -> Option<Result<Vec<Position>, CommitError>> {
+        let lock_file = Arc::clone(&self.lock);
+        let _locked = lock_at_once(&lock_file)?;
+        Some(self.commit_locked(batch))
+    }
+
+    fn commit_locked(&mut self, batch: &[Pending]) -> Result<Vec<Position>, CommitError> {
         if let Some(reason) = &self.poisoned {
             return Err(CommitError { reason: reason.clone() });
         }
-        let lock_file = Arc::clone(&self.lock);
-        let _locked = lock(&lock_file).map_err(|error| CommitError { reason: error.to_string() })?;
         if let Err(error) = self.refresh() {
             let reason = error.to_string();
             // A disk error may pass; a ledger that isn't what was written won't.
@@ -389,7 +408,9 @@ impl Writer {
         if self.end.offset >= self.segment_bytes_max {
             self.rotate()?;
         }
-        let (mut end, mut bytes, mut positions) = (self.end.clone(), Vec::new(), Vec::with_capacity(batch.len()));
+        let room = batch.iter().map(|pending| pending.record.len() + FRAME_BYTES).sum();
+        let (mut end, mut bytes) = (self.end.clone(), Vec::with_capacity(room));
+        let mut positions = Vec::with_capacity(batch.len());
         let mut add = |at: Timestamp, record: &[u8]| {
             // Callers took the time before they queued; in the ledger it never runs backwards.
             let at = end.at.map_or(at, |last| last.max(at));
@@ -441,6 +462,9 @@ impl Writer {
             // The entries are safe either way; a checkpoint that can't be kept now is made with the next batch.
             let sync = self.end.size() - self.synced.min(self.end.size()) >= CHECKPOINT_SYNC_ENTRIES;
             let _ = self.checkpoint(sync);
+        } else if let Some(witness) = &self.witness {
+            // The head told of this batch beforehand, so it need not be written again before the next one.
+            let _ = witness.write(&self.signed.1);
         } else {
             self.publish();
         }

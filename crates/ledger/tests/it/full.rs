@@ -128,7 +128,13 @@ fn a_disk_that_is_read_only_refuses() {
     };
     let path = directory.path().join("ledger");
     drop(FileLedger::open(LedgerOptions::new(&path), key()).unwrap());
-    rustix::mount::mount_remount(directory.path(), rustix::mount::MountFlags::RDONLY, c"").unwrap();
+    // A program that another test starts at this moment holds all descriptors until it has begun.
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(10);
+    let read_only = || rustix::mount::mount_remount(directory.path(), rustix::mount::MountFlags::RDONLY, c"");
+    while let Err(error) = read_only() {
+        assert!(error == rustix::io::Errno::BUSY && std::time::Instant::now() < deadline, "{error}");
+        std::thread::yield_now();
+    }
     let error = FileLedger::open(LedgerOptions::new(&path), key()).err().unwrap();
     assert!(error.to_string().contains("read-only"), "{error}");
     assert!(verify(&path, &key().public(), &VerifyOptions::default()).unwrap().is_good(), "reading is still possible");
