@@ -20,6 +20,10 @@ pub(super) fn is_magic(bytes: &[u8]) -> bool {
 }
 
 pub(super) fn blocks(text: &[u8], budget: &mut Budget, found: &mut dyn FnMut(Block, &mut Budget)) {
+    // Every beginning but the letters of zlib at the very start has a byte beyond ASCII.
+    if text.is_ascii() && !is_magic(text) {
+        return;
+    }
     let mut attempts = 0;
     let mut from = 0;
     while let Some(start) = next(text, from) {

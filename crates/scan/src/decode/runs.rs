@@ -10,7 +10,7 @@ use super::{Block, Budget, Map, is_meant};
 const BASE64_MIN: usize = 20;
 /// Shorter hexadecimal text is a number or a digest's beginning: twelve decoded bytes.
 const HEX_MIN: usize = 24;
-/// Every run that is long enough has a byte at a multiple of this, with as much of the run behind it.
+/// Every run that is long enough covers a whole stretch of this length that begins at a multiple of it.
 const STRIDE: usize = BASE64_MIN / 2;
 /// A line that is followed by another of the same text is at least this long.
 const LINE_MIN: usize = 16;
@@ -95,24 +95,32 @@ struct Run {
 }
 
 pub(super) fn blocks(text: &[u8], budget: &mut Budget, found: &mut dyn FnMut(Block, &mut Budget)) {
-    let mut at = STRIDE - 1;
-    while let Some(byte) = text.get(at) {
-        // Three looks rule out nearly every place in prose and code.
-        let ahead = |step: usize| text.get(at + step).is_some_and(|byte| class(*byte) != 0);
-        if class(*byte) == 0 || !ahead(STRIDE / 2) || !ahead(STRIDE - 1) {
-            at += STRIDE;
+    let mut from = 0;
+    for (index, stretch) in text.as_chunks::<STRIDE>().0.iter().enumerate() {
+        let at = index * STRIDE;
+        if !is_lettered(stretch) || at < from {
             continue;
         }
         let run = around(text, at, ALPHABET);
-        at = at.max(run.end) + STRIDE;
+        from = run.end;
         if run.end - run.start >= BASE64_MIN {
-            at = at.max(look(text, &run, budget, found) + STRIDE);
+            from = from.max(look(text, &run, budget, found));
         }
         if budget.room() == 0 {
             budget.exceeded = true;
             return;
         }
     }
+}
+
+/// Whether all bytes are letters of an alphabet. Some looks at once rule out most stretches of prose and code; one
+/// after the other, each would be a branch that can't be foreseen.
+#[inline(always)]
+fn is_lettered(stretch: &[u8; STRIDE]) -> bool {
+    let [first, _, third, _, _, sixth, _, eighth, _, last] = *stretch;
+    let is_letter = |byte: u8| class(byte) != 0;
+    is_letter(first) & is_letter(third) & is_letter(sixth) & is_letter(eighth) & is_letter(last)
+        && stretch.iter().all(|byte| is_letter(*byte))
 }
 
 /// The run of letters of these classes around a place.
@@ -143,9 +151,9 @@ fn look(text: &[u8], run: &Run, budget: &mut Budget, found: &mut dyn FnMut(Block
         // A text in base64 has letters beyond `F`.
         return if run.end - run.start >= HEX_MIN { hex(text, run, budget, found) } else { run.end };
     }
-    // Digits behind a prefix such as `0x` or `sha256-`.
+    // Digits behind a prefix such as `0x` or `sha256-`. Text always gives some that are no letters.
     let mut start = run.start;
-    while run.end - start >= HEX_MIN {
+    while run.any & DIGIT != 0 && run.end - start >= HEX_MIN {
         let part = from(text, start, HEX);
         if part.end - part.start >= HEX_MIN {
             return hex(text, &part, budget, found).max(run.end);

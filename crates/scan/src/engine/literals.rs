@@ -1,19 +1,22 @@
 //! Finds every literal hint of every detector in one pass.
 //!
-//! A text of some hundred thousand words holds few hints, so the pass must be quick where there are none: each four
-//! neighbouring bytes are hashed into a small bit set that stays in the first-level cache, with no dependency from one
-//! position to the next. Only where the bit is set are the hints themselves compared. Of each hint the rarest four
-//! bytes are in the set, so that `password` doesn't stop the pass at each `word`.
+//! A text of some hundred thousand words holds few hints, so the pass must be quick where there are none: at every
+//! second place, three neighbouring bytes are hashed into a small bit set that stays in the first-level cache, with no
+//! dependency from one place to the next. Only where the bits are set are the hints themselves compared. Each hint is
+//! in the set twice, for an even and for an odd place, with the rarest three bytes that there are at such places, so
+//! that `password` doesn't stop the pass at each `word`.
 //!
 //! An automaton over as many hints reads one state after the other and is bound by the latency of memory; Teddy, the
 //! vectorised search, is for some dozen literals. This is neither, needs no `unsafe`, and is built in microseconds.
 
-/// Bits in the set. Eight KiB: together with the text it stays in the first-level cache of any processor.
-const SET_BITS: usize = 1 << 16;
-/// Chains of entries; as many as there are about hints.
-const CHAINS: usize = 1 << 10;
+/// Words in the set. Sixteen KiB: together with the text it stays in the first-level cache of any processor.
+const SET_WORDS: usize = 1 << 11;
+/// Chains of entries; more than there are hints.
+const CHAINS: usize = 1 << 11;
 /// Bytes that are hashed together.
-const GRAM: usize = 4;
+const GRAM: usize = 3;
+/// Places that are tested together, each two bytes after the one before.
+const PLACES: usize = 12;
 /// No further entry in a chain.
 const END: u16 = u16::MAX;
 
@@ -28,7 +31,7 @@ pub(super) struct Literal {
 
 /// The literals of all detectors.
 pub(super) struct Literals {
-    set: Box<[u64]>,
+    set: Box<[u64; SET_WORDS]>,
     /// The first entry of each chain.
     heads: Box<[u16]>,
     entries: Vec<Entry>,
@@ -36,8 +39,9 @@ pub(super) struct Literals {
 
 struct Entry {
     literal: Literal,
-    /// Where in the literal its rarest bytes stand.
-    offset: usize,
+    /// How far its three bytes stand behind the start of the literal; at an odd place of a literal of three bytes they
+    /// begin before it.
+    offset: isize,
     next: u16,
 }
 
@@ -52,72 +56,80 @@ pub(super) struct Place {
 impl Literals {
     /// Literals of fewer than three bytes are ignored; a test keeps them out of the detectors.
     pub(super) fn new(literals: impl Iterator<Item = Literal>) -> Self {
-        let mut set = vec![0_u64; SET_BITS / 64].into_boxed_slice();
-        let mut heads = vec![END; CHAINS].into_boxed_slice();
-        let mut entries = Vec::new();
+        let mut made =
+            Self { set: Box::new([0; SET_WORDS]), heads: vec![END; CHAINS].into_boxed_slice(), entries: Vec::new() };
         for literal in literals {
             let bytes = literal.text.as_bytes();
-            let (offset, gram) = rarest(bytes);
-            let chain = match gram {
-                Gram::Four(gram) => {
-                    mark(&mut set, gram);
-                    chain_of(gram)
-                }
-                Gram::Three(gram) => {
-                    // Whatever the fourth byte is; folding leaves half of them.
-                    for fourth in (0..=255_u32).filter(|byte| byte & 0x20 != 0) {
-                        mark(&mut set, gram | fourth << 24);
+            for odd in [0, 1] {
+                if let Some((offset, gram)) = rarest(bytes, odd) {
+                    made.mark(gram);
+                    made.enter(gram, literal, offset);
+                } else if let [first, second, _] = bytes {
+                    // Whatever stands before it; folding leaves half of the bytes.
+                    let known = folded(&[0, *first, *second]) & !0xFF;
+                    for before in (0..=255).filter(|byte| byte & 0x20 != 0) {
+                        made.mark(known | before);
                     }
-                    chain_of(gram)
+                    made.enter(known, literal, -1);
                 }
-                Gram::None => continue,
-            };
-            let Some(head) = heads.get_mut(chain) else { continue };
-            entries.push(Entry { literal, offset, next: *head });
-            *head = u16::try_from(entries.len() - 1).unwrap_or(END);
+            }
         }
-        Self { set, heads, entries }
+        made
     }
 
-    /// Calls `found` for every literal in the text, in the order of their rarest bytes.
+    fn mark(&mut self, gram: u32) {
+        let (word, bits) = hash(gram);
+        if let Some(word) = self.set.get_mut(word) {
+            *word |= bits;
+        }
+    }
+
+    fn enter(&mut self, gram: u32, literal: Literal, offset: isize) {
+        let Some(head) = self.heads.get_mut(chain_of(gram)) else { return };
+        let Ok(index) = u16::try_from(self.entries.len()) else { return };
+        self.entries.push(Entry { literal, offset, next: *head });
+        *head = index;
+    }
+
+    /// Calls `found` for every literal in the text, in the order of the bytes that gave them away.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Place)) {
         let mut at = 0;
-        // Eight positions at a time: their grams lie in eleven bytes.
-        while let Some(block) = text.get(at..at + 12) {
-            let (low, high) = (eight(block), eight(block.get(4..).unwrap_or_default()));
+        // Each load of eight bytes holds the three bytes of three places.
+        while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ 2 * PLACES + 2 }>()) {
             let mut hits = 0_u32;
-            for step in 0..4 {
-                hits |= self.test((low >> (8 * step)) as u32) << step;
-                hits |= self.test((high >> (8 * step)) as u32) << (step + 4);
+            for load in 0..4 {
+                let bytes = eight(block.get(6 * load..).unwrap_or_default()) | FOLD << 32 | FOLD;
+                for place in 0..3 {
+                    hits |= self.test((bytes >> (16 * place)) as u32) << (3 * load + place);
+                }
             }
             while hits != 0 {
-                let position = at + hits.trailing_zeros() as usize;
+                let position = at + 2 * hits.trailing_zeros() as usize;
                 hits &= hits - 1;
                 self.compare(text, position, &mut found);
             }
-            at += 8;
+            at += 2 * PLACES;
         }
-        while at + 3 <= text.len() {
+        while at < text.len() {
             self.compare(text, at, &mut found);
-            at += 1;
+            at += 2;
         }
     }
 
     #[inline(always)]
-    fn test(&self, gram: u32) -> u32 {
-        let hash = hash(gram | FOLD);
-        // The index is below the length by construction; the check costs nothing beside the load.
-        let word = self.set.get(hash >> 6).copied().unwrap_or(0);
-        (word >> (hash & 63)) as u32 & 1
+    fn test(&self, folded: u32) -> u32 {
+        let (word, bits) = hash(folded);
+        // The index is below the length by construction, and the compiler knows.
+        let word = self.set.get(word).copied().unwrap_or(0);
+        u32::from(word & bits == bits)
     }
 
-    #[cold]
     fn compare(&self, text: &[u8], position: usize, found: &mut impl FnMut(Place)) {
         let gram = gram_at(text, position);
-        self.walk(chain_of(gram), text, position, found);
-        let three = gram & 0x00FF_FFFF;
-        if chain_of(three) != chain_of(gram) {
-            self.walk(chain_of(three), text, position, found);
+        let (whole, tail) = (chain_of(gram), chain_of(gram & !0xFF));
+        self.walk(whole, text, position, found);
+        if tail != whole {
+            self.walk(tail, text, position, found);
         }
     }
 
@@ -125,7 +137,7 @@ impl Literals {
         let mut next = self.heads.get(chain).copied().unwrap_or(END);
         while let Some(entry) = self.entries.get(usize::from(next)) {
             next = entry.next;
-            let Some(start) = position.checked_sub(entry.offset) else { continue };
+            let Some(start) = position.checked_add_signed(-entry.offset) else { continue };
             let wanted = entry.literal.text.as_bytes();
             let Some(there) = text.get(start..start + wanted.len()) else { continue };
             if there == wanted || (entry.literal.any_case && there.eq_ignore_ascii_case(wanted)) {
@@ -136,28 +148,17 @@ impl Literals {
 }
 
 /// Makes small letters of capitals, and the same of some other bytes, which costs a comparison now and then.
-const FOLD: u32 = 0x2020_2020;
+const FOLD: u64 = 0x2020_2020;
 
-enum Gram {
-    Four(u32),
-    Three(u32),
-    None,
-}
-
+/// The word of the set that three folded bytes belong to, and the two bits in it. The fourth byte doesn't matter.
 #[inline(always)]
-fn hash(folded: u32) -> usize {
-    (folded.wrapping_mul(0x9E37_79B1) >> 16) as usize
+fn hash(folded: u32) -> (usize, u64) {
+    let hash = (folded << 8).wrapping_mul(0x9E37_79B1);
+    ((hash >> 21) as usize, 1 << (hash >> 15 & 63) | 1 << (hash >> 9 & 63))
 }
 
-fn chain_of(folded: u32) -> usize {
-    (folded.wrapping_mul(0x85EB_CA6B) >> 22) as usize
-}
-
-fn mark(set: &mut [u64], folded: u32) {
-    let hash = hash(folded);
-    if let Some(word) = set.get_mut(hash >> 6) {
-        *word |= 1 << (hash & 63);
-    }
+fn chain_of(gram: u32) -> usize {
+    (gram.wrapping_mul(0x85EB_CA6B) >> 21) as usize
 }
 
 #[inline(always)]
@@ -165,27 +166,26 @@ fn eight(bytes: &[u8]) -> u64 {
     bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
 }
 
-/// The folded four bytes at a position; at the end of the text, fewer.
-fn gram_at(text: &[u8], position: usize) -> u32 {
-    let mut bytes = [0; GRAM];
-    for (index, byte) in bytes.iter_mut().enumerate() {
-        *byte = text.get(position + index).copied().unwrap_or(0);
-    }
-    u32::from_le_bytes(bytes) | FOLD
+fn folded(bytes: &[u8; GRAM]) -> u32 {
+    let [first, second, third] = bytes.map(|byte| u32::from(byte | 0x20));
+    first | second << 8 | third << 16
 }
 
-/// The rarest part of a literal, and where in it that stands.
-fn rarest(literal: &[u8]) -> (usize, Gram) {
-    let folded = |bytes: &[u8]| bytes.iter().rev().fold(0_u32, |gram, byte| gram << 8 | u32::from(byte | 0x20));
-    match literal.len() {
-        0..3 => (0, Gram::None),
-        3 => (0, Gram::Three(folded(literal))),
-        _ => {
-            let weight = |gram: &[u8]| gram.iter().map(|byte| commonness(*byte)).sum::<u32>();
-            let best = literal.windows(GRAM).enumerate().min_by_key(|(_, gram)| weight(gram));
-            best.map_or((0, Gram::None), |(offset, gram)| (offset, Gram::Four(folded(gram))))
-        }
+/// The folded three bytes at a position; at the end of the text, fewer.
+fn gram_at(text: &[u8], position: usize) -> u32 {
+    let mut bytes = [0; GRAM];
+    for (byte, there) in bytes.iter_mut().zip(text.get(position..).unwrap_or_default()) {
+        *byte = *there;
     }
+    folded(&bytes)
+}
+
+/// The rarest three bytes at an even or an odd offset of a literal, if it has any there.
+fn rarest(literal: &[u8], odd: usize) -> Option<(isize, u32)> {
+    let weight = |gram: &[u8]| gram.iter().map(|byte| commonness(*byte)).sum::<u32>();
+    let grams = literal.array_windows::<GRAM>().enumerate().skip(odd).step_by(2);
+    let (offset, gram) = grams.min_by_key(|(_, gram)| weight(*gram))?;
+    Some((isize::try_from(offset).ok()?, folded(gram)))
 }
 
 /// How common a byte is in code and prose, roughly.

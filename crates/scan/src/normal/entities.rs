@@ -69,8 +69,8 @@ pub(super) fn entity(rest: &[u8]) -> Option<Rewrite> {
         // Browsers do without the semicolon.
         (letter, prefix + count + usize::from(digits.get(count) == Some(&b';')))
     } else {
-        let length = body.iter().position(|byte| *byte == b';')?;
-        let name = body.get(..length)?;
+        let length = body.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+        let name = body.get(..length).filter(|_| body.get(length) == Some(&b';'))?;
         (NAMES.iter().find(|(known, _)| *known == name)?.1, length + 2)
     };
     Some(Rewrite { length, text: Text::letter(letter), is_telling: letter > ' ' })

@@ -75,9 +75,10 @@ impl Text {
 /// The text in plain letters; none where it is so already.
 pub(crate) fn normalise(text: &[u8]) -> Option<Normal> {
     let context = Context::of(text);
+    let is_quoted = context.is_quoted;
     let mut rewriter = Rewriter { text, bytes: Vec::new(), pieces: Vec::new(), windows: Vec::new(), copied: 0 };
     let mut done = 0;
-    suspects(text, |at| {
+    suspects(text, is_quoted, |at| {
         if at < done {
             return;
         }
@@ -112,16 +113,16 @@ impl Context {
 }
 
 /// Calls `found` for each byte that may begin something to rewrite.
-fn suspects(text: &[u8], mut found: impl FnMut(usize)) {
+fn suspects(text: &[u8], is_quoted: bool, mut found: impl FnMut(usize)) {
     let (blocks, tail) = text.as_chunks::<8>();
     let mut offset = 0;
     for block in blocks {
         let bytes = u64::from_le_bytes(*block);
-        let mut marks = swar::wide(bytes)
-            | swar::equal(bytes, b'\\')
-            | swar::equal(bytes, b'%')
-            | swar::equal(bytes, b'&')
-            | swar::equal(bytes, b'=');
+        let mut marks =
+            swar::wide(bytes) | swar::equal(bytes, b'\\') | swar::equal(bytes, b'%') | swar::equal(bytes, b'&');
+        if is_quoted {
+            marks |= swar::equal(bytes, b'=');
+        }
         while marks != 0 {
             found(offset + swar::first(marks));
             marks &= marks - 1;
