@@ -7,10 +7,17 @@ use std::{fs, path::PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use crate::{shell, workspace};
+use crate::{compatible, shell, workspace};
 
 /// What is generated: the generator's name and the file it writes.
-const GENERATED: &[(&str, &str)] = &[("schema", "docs/reference/policy.schema.json"), ("cli", "docs/reference/cli.md")];
+const GENERATED: &[(&str, &str)] = &[
+    ("cli", "docs/reference/cli.md"),
+    ("action", "spec/v1/action.schema.json"),
+    ("verdict", "spec/v1/verdict.schema.json"),
+    ("event", "spec/v1/event.schema.json"),
+    ("receipt", "spec/v1/receipt.schema.json"),
+    ("schema", "spec/v1/policy.schema.json"),
+];
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
@@ -54,5 +61,6 @@ pub(crate) fn generate(mode: Mode) -> Result<()> {
     if !stale.is_empty() {
         bail!("stale: {}; run `cargo xtask codegen` and commit the result", stale.join(", "));
     }
+    compatible::check()?;
     Ok(())
 }

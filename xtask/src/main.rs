@@ -9,6 +9,7 @@
 
 mod bench;
 mod codegen;
+mod compatible;
 mod demo;
 mod eval;
 mod fuzz;

@@ -5,6 +5,7 @@
 //! Form: <https://in-toto.io/Statement/v1>, carried in a DSSE envelope with payload type
 //! `application/vnd.in-toto+json`.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::action::Action;
@@ -20,7 +21,7 @@ pub const PREDICATE_TYPE: &str = "https://bartizan.dev/attestation/action/v1";
 pub const STATEMENT_VERSION: u32 = 1;
 
 /// Everything a receipt states.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Statement<'a> {
     /// The action, redacted as in the ledger.
     pub action: &'a Action,
@@ -47,8 +48,9 @@ pub struct Statement<'a> {
     pub opened_hash: Option<Digest>,
 }
 
-#[derive(Serialize)]
-struct InToto<'a> {
+/// The in-toto statement: what a receipt's envelope carries.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct InToto<'a> {
     #[serde(rename = "_type")]
     kind: &'static str,
     subject: [Subject<'a>; 1],
@@ -57,13 +59,15 @@ struct InToto<'a> {
     predicate: &'a Statement<'a>,
 }
 
-#[derive(Serialize)]
+/// The action the statement is about.
+#[derive(Debug, Serialize, JsonSchema)]
 struct Subject<'a> {
     name: &'a str,
     digest: SubjectDigest,
 }
 
-#[derive(Serialize)]
+/// Its digest before redaction, in hexadecimal.
+#[derive(Debug, Serialize, JsonSchema)]
 struct SubjectDigest {
     sha256: String,
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
+use anyhow::Context;
 use clap::{Args, CommandFactory, ValueEnum};
 
 use crate::output;
@@ -20,19 +21,35 @@ enum What {
     Schema,
     /// The command reference.
     Cli,
-    /// JSON Schema of actions, verdicts and ledger records.
-    Model,
+    /// JSON Schema of actions.
+    Action,
+    /// JSON Schema of verdicts.
+    Verdict,
+    /// JSON Schema of events.
+    Event,
+    /// JSON Schema of receipts.
+    Receipt,
 }
 
 impl Codegen {
     pub fn run(self) -> anyhow::Result<ExitCode> {
         match self.what {
             What::Schema => output::print_json(&bartizan_policy::json_schema())?,
-            What::Model => output::print_json(&bartizan_api::model_schema())?,
+            What::Action => published("action")?,
+            What::Verdict => published("verdict")?,
+            What::Event => published("event")?,
+            What::Receipt => published("receipt")?,
             What::Cli => print!("{}", reference()),
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// Prints one schema of the published model.
+fn published(name: &str) -> anyhow::Result<()> {
+    let schemas = bartizan_api::spec::schemas();
+    let (_, schema) = schemas.iter().find(|(known, _)| *known == name).context("there is no such schema")?;
+    output::print_json(schema)
 }
 
 /// Every command with its help, as Markdown.

@@ -11,9 +11,9 @@ use std::thread::JoinHandle;
 
 use anyhow::bail;
 use bartizan_api::control::Counts;
+use bartizan_api::event::Event as EventLine;
 use bartizan_gate::{Event, Observer};
 use bartizan_model::Record;
-use serde::Serialize;
 
 /// Different refusals remembered for the summary.
 const REMEMBERED_MAX: usize = 5;
@@ -65,16 +65,6 @@ impl Observer for Tally {
     }
 }
 
-#[derive(Serialize)]
-struct Line<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    seq: Option<u64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hash: Option<String>,
-    at: jiff::Timestamp,
-    record: &'a Record,
-}
-
 /// Writes every event as a JSON line to a descriptor the caller opened. A reader that can't keep up loses
 /// events and is told how many; the ledger has them all.
 pub struct EventStream {
@@ -120,9 +110,9 @@ fn write_all(mut file: File, receiver: &Receiver<Vec<u8>>) {
 
 impl Observer for EventStream {
     fn notice(&self, event: &Event) {
-        let line = Line {
+        let line = EventLine {
             seq: event.position.map(|position| position.seq),
-            hash: event.position.map(|position| position.hash.to_string()),
+            hash: event.position.map(|position| position.hash),
             at: event.at,
             record: &event.record,
         };

@@ -1,6 +1,6 @@
 //! The policy crate through its public face: fixtures in pairs, properties, hostile text.
 
-#![allow(clippy::unwrap_used, clippy::panic, reason = "helpers of tests fail loudly")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "helpers of tests fail loudly")]
 
 mod advice;
 mod allocation;
@@ -14,3 +14,4 @@ mod properties;
 mod schema;
 mod shells;
 mod support;
+mod vectors;
