@@ -1,4 +1,4 @@
-//! The contributor's entry points: `cargo xtask setup|demo|test|bench|eval|tidy|codegen`. Everything a person
+//! The contributor's entry points: `cargo xtask setup|demo|test|bench|eval|train|tidy|codegen`. Everything a person
 //! or a build server needs stands behind one of these words, and each says what it does while it does it.
 //! Never part of the product, and kept to two dependencies so that it is ready in seconds. Start reading
 //! at `test.rs`, which calls most of the others.
@@ -13,6 +13,7 @@ mod compatible;
 mod demo;
 mod eval;
 mod fuzz;
+mod injection;
 mod setup;
 mod shell;
 mod test;
@@ -32,6 +33,8 @@ usage: cargo xtask COMMAND
   bench [NAME…] [--json FILE] [--rounds N]
                         measure against peers; without a name, everything (names: `cargo xtask bench --list`)
   eval NAME [ARGS…]     how well detectors do on labelled data (names: personal)
+  train injection [--check]
+                        write the weights of the injection classifier, or fail if they come out otherwise
   tidy                  the house rules: storeys, module docs, file lengths, links, names
   codegen [--check]     write the generated files, or with --check fail if one is stale
 ";
@@ -63,6 +66,8 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ("test", ["--no-setup"]) => test::test(test::Setup::Skip),
         ("bench", rest) => bench::bench(rest),
         ("eval", rest) => eval::eval(rest),
+        ("train", ["injection"]) => injection::train(&[]),
+        ("train", ["injection", "--check"]) => injection::train(&["--check"]),
         ("tidy", []) => tidy::tidy(),
         ("codegen", []) => codegen::codegen(codegen::Mode::Write),
         ("codegen", ["--check"]) => codegen::codegen(codegen::Mode::Check),

@@ -15,6 +15,7 @@ pub mod detector;
 mod detectors;
 mod engine;
 mod hidden;
+pub mod injection;
 mod json;
 mod normal;
 pub mod personal;

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use crate::detector::{Detector, Feature};
 use crate::detectors;
 use crate::engine::{Engine, Find};
+use crate::injection;
 use crate::personal;
 use crate::sight::Sight;
 use crate::sighting::{Class, Sighting};
@@ -12,11 +13,12 @@ use crate::stream::Cursor;
 
 /// Detectors of every class, in the order of their rank: where two find the same, the first names it.
 fn all() -> impl Iterator<Item = &'static Detector> {
-    detectors::ALL.iter().chain(personal::ALL).flat_map(|detectors| detectors.iter())
+    let rest = personal::ALL.iter().chain([&injection::patterns::RULES]);
+    detectors::ALL.iter().chain(rest).flat_map(|detectors| detectors.iter())
 }
 
 /// What looks at text as a whole.
-static FEATURES: &[&dyn Feature] = &[];
+static FEATURES: &[&dyn Feature] = &[&injection::Injection];
 
 /// What looks at text as a whole where it is expected to be prose.
 static PROSE: &[&dyn Feature] = &[&personal::Prose];
