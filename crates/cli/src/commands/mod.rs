@@ -6,6 +6,7 @@ pub mod check;
 pub mod codegen;
 pub mod completions;
 pub mod doctor;
+pub mod effects;
 pub mod init;
 pub mod log;
 pub mod policy;

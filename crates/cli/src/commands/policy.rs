@@ -11,6 +11,7 @@ use bartizan_policy::{PolicySet, parse_case};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::commands::effects::{Diff, Simulate};
 use crate::control;
 use crate::home::Home;
 use crate::output::{self, Style, short};
@@ -29,6 +30,10 @@ pub enum Policy {
     Suggest(Suggest),
     /// Run the allow, ask and deny cases written in the policy
     Test(Chosen),
+    /// Compare two policies by what they decide, not by their text
+    Diff(Diff),
+    /// Decide again what was done, under another policy
+    Simulate(Simulate),
 }
 
 /// Which policy.
@@ -87,6 +92,8 @@ impl Policy {
             Self::Explain(explain) => explain.run(&home, style),
             Self::Suggest(suggest) => suggest.run(&home, style),
             Self::Test(chosen) => test(&home, style, &chosen),
+            Self::Diff(diff) => diff.run(&home, style),
+            Self::Simulate(simulate) => simulate.run(&home, style),
         }
     }
 }
