@@ -29,7 +29,7 @@ fn diff_tells_what_is_decided_differently() {
 fn simulate_decides_again_what_was_done() {
     World::each(|world| {
         world.policy("exec: { default: allow, deny: [\"touch **\"] }\n");
-        world.run(["sh", "-c", "touch x; /bin/true; /bin/true"]).output().expect_code(0);
+        world.run(["sh", "-c", "touch x; /bin/true; /bin/true"]).success();
         let stricter = world.home.write_home(
             "stricter.yaml",
             "bartizan: 1\nextends: standard\nexec: { default: allow, deny: [\"true\"] }\n",
