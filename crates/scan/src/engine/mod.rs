@@ -80,10 +80,36 @@ impl Compiled {
     }
 }
 
-/// For each detector, where it goes on: what lies before was found or turned away already.
+/// How far each detector is.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Progress {
-    from: Vec<usize>,
+    detectors: Vec<Reached>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Reached {
+    /// Where it goes on: what lies before was found or turned away already.
+    from: usize,
+    /// How many looks in vain began before `vain_to`, which is as far as the first of them could see.
+    vain: u8,
+    vain_to: usize,
+}
+
+/// So many looks in vain within what one of them could see, and the pattern goes ahead on its own instead: it reads
+/// each byte once, where a crafted text would have each hint looked at as far as a pattern sees.
+const VAIN_MAX: u8 = 8;
+/// How far it goes ahead.
+const AHEAD_BYTES: usize = 16 << 10;
+
+impl Reached {
+    /// Counts a look in vain; true where there were too many.
+    fn is_in_vain(&mut self, at: usize) -> bool {
+        if at >= self.vain_to {
+            (self.vain, self.vain_to) = (0, at.saturating_add(LOOK_BYTES));
+        }
+        self.vain = self.vain.saturating_add(1);
+        self.vain > VAIN_MAX
+    }
 }
 
 impl Engine {
@@ -113,7 +139,7 @@ impl Engine {
 
     /// A fresh start for a text.
     pub(crate) fn progress(&self) -> Progress {
-        Progress { from: vec![0; self.detectors.len()] }
+        Progress { detectors: vec![Reached::default(); self.detectors.len()] }
     }
 
     /// Everything the detectors find in the text, in no particular order, overlaps and all.
@@ -145,8 +171,8 @@ impl Engine {
     /// Lets a detector look at the place of one of its hints.
     fn ask(&self, index: u16, at: Range<usize>, text: &[u8], progress: &mut Progress, finds: &mut Vec<Find>) {
         let Some(compiled) = self.detectors.get(usize::from(index)) else { return };
-        let Some(from) = progress.from.get_mut(usize::from(index)) else { return };
-        if at.start < *from {
+        let Some(reached) = progress.detectors.get_mut(usize::from(index)) else { return };
+        if at.start < reached.from {
             return;
         }
         let detector = compiled.detector;
@@ -156,21 +182,33 @@ impl Engine {
         match detector.look {
             Look::From(pattern, score) => {
                 let pattern = compiled.pattern(pattern);
-                if let Some(find) = pattern.look(text, at.start, Anchored::Yes, score, from) {
+                let Some(whole) = pattern.whole(text, at.start, Anchored::Yes) else {
+                    if reached.is_in_vain(at.start) {
+                        reached.from = pattern.ahead(text, at.start).max(reached.from);
+                    }
+                    return;
+                };
+                if let Some(find) = pattern.judge(text, whole, score, &mut reached.from) {
                     add(detector.kind, find.0, find.1);
                 }
             }
             Look::Around(back, pattern, score) => {
                 let pattern = compiled.pattern(pattern);
-                let start = at.start.saturating_sub(back).max(*from);
-                if let Some(find) = pattern.look(text, start, Anchored::No, score, from) {
+                let start = at.start.saturating_sub(back).max(reached.from);
+                let Some(whole) = pattern.whole(text, start, Anchored::No) else {
+                    if reached.is_in_vain(at.start) {
+                        reached.from = pattern.ahead(text, start).max(reached.from);
+                    }
+                    return;
+                };
+                if let Some(find) = pattern.judge(text, whole, score, &mut reached.from) {
                     add(detector.kind, find.0, find.1);
                 }
             }
             Look::Parse(parse) => parse(&Spot { text, at }, &mut |hit: Hit| {
                 let Hit { kind, score, span } = hit;
                 if score > 0 && span.start < span.end && span.end <= text.len() {
-                    *from = span.end.max(*from);
+                    reached.from = span.end.max(reached.from);
                     add(kind, score, span);
                 }
             }),
@@ -189,16 +227,8 @@ impl Engine {
 }
 
 impl Pattern {
-    /// The score and the span of what the pattern finds from `start` on; `from` moves past what needs no other look.
-    fn look(
-        &self,
-        text: &[u8],
-        start: usize,
-        anchored: Anchored,
-        score: Score,
-        from: &mut usize,
-    ) -> Option<(u8, Range<usize>)> {
-        let whole = self.whole(text, start, anchored)?;
+    /// The score and the span of a match; `from` moves past what needs no other look.
+    fn judge(&self, text: &[u8], whole: Range<usize>, score: Score, from: &mut usize) -> Option<(u8, Range<usize>)> {
         let span = if self.groups { self.group(text, &whole) } else { whole.clone() };
         let secret = text.get(span.clone())?;
         let found = Found { text, at: whole.clone(), whole: text.get(whole.clone())?, secret };
@@ -211,6 +241,17 @@ impl Pattern {
         }
         *from = whole.end.max(*from);
         Some((score, span))
+    }
+
+    /// Where the next match may begin: nothing before can, as far as a look from there would see.
+    fn ahead(&self, text: &[u8], start: usize) -> usize {
+        let end = text.len().min(start.saturating_add(AHEAD_BYTES));
+        match self.regex.search(&Input::new(text).range(start..end)) {
+            Some(next) => next.start(),
+            // At the end of the text, no look would see more either.
+            None if end == text.len() => end,
+            None => end - LOOK_BYTES,
+        }
     }
 
     /// The whole match; with more room where it fills all that it was given.
