@@ -1,9 +1,10 @@
 //! Anthropic: API, admin and OAuth keys.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::token;
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] =
-    &[secret("anthropic-key", &[Hint::Exact(&["sk-ant-"])], Look::From(r"sk-ant-[A-Za-z0-9_-]{20,}", always))];
+    &[secret("anthropic-key", &[Hint::Exact(&["sk-ant-"])], Look::From(r"sk-ant-[A-Za-z0-9_-]{20,}", token))];
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Amazon Web Services: access key ids, and secret keys where their name stands before them.
 
+use super::judge::token;
 use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
 
 pub(super) const RULES: &[Detector] = &[
@@ -18,6 +19,27 @@ pub(super) const RULES: &[Detector] = &[
             ),
             has_digit_and_letter,
         ),
+    ),
+    // Temporary credentials begin with base64 of the same words.
+    secret(
+        "aws-session-token",
+        &[Hint::Exact(&["IQoJb3JpZ2lu", "FwoGZXIvYXdz", "FQoGZXIvYXdz", "FQoDYXdz"])],
+        Look::From(r"(?:IQoJb3JpZ2lu|FwoGZXIvYXdz|FQoGZXIvYXdz|FQoDYXdz)[A-Za-z0-9/+=%]{60,}", token),
+    ),
+    secret(
+        "aws-bedrock-key",
+        &[Hint::Exact(&["ABSKQmVkcm9ja0FQSUtleS", "ABSK"])],
+        Look::From(r"\bABSK[A-Za-z0-9+/]{100,132}={0,2}", token),
+    ),
+    secret(
+        "aws-bedrock-key",
+        &[Hint::Exact(&["bedrock-api-key-"])],
+        Look::From(r"bedrock-api-key-[A-Za-z0-9+/]{16,}={0,2}", token),
+    ),
+    secret(
+        "aws-mws-token",
+        &[Hint::Exact(&["amzn.mws."])],
+        Look::From(r"amzn\.mws\.[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", token),
     ),
 ];
 

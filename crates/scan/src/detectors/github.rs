@@ -1,11 +1,12 @@
 //! GitHub: classic, OAuth, app, refresh and fine-grained tokens.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::with_crc32;
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "github-token",
     &[Hint::Exact(&["ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"])],
-    Look::From(r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}", always),
+    Look::From(r"gh[pousr]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}", with_crc32),
 )];
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! GitLab: personal, deploy, runner, job, trigger, feed, agent and OAuth tokens.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::token;
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "gitlab-token",
@@ -8,7 +9,7 @@ pub(super) const RULES: &[Detector] = &[secret(
         "glpat-", "gldt-", "glrt-", "glrtr-", "glcbt-", "glptt-", "glft-", "glimt-", "glagent-", "glsoat-", "gloas-",
         "glffct-",
     ])],
-    Look::From(r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[A-Za-z0-9_.-]{20,}", always),
+    Look::From(r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|imt|agent|soat|oas|ffct)-[A-Za-z0-9_.-]{20,}", token),
 )];
 
 #[cfg(test)]

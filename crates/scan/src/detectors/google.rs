@@ -1,9 +1,12 @@
 //! Google: API keys, OAuth access tokens and client secrets.
 
-use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
+use super::judge::{random_token, token};
+use crate::detector::{Detector, Hint, Look, has_digit_and_letter, secret};
 
 pub(super) const RULES: &[Detector] = &[
-    secret("google-api-key", &[Hint::Exact(&["AIza"])], Look::From(r"AIza[A-Za-z0-9_-]{35}", always)),
+    secret("google-api-key", &[Hint::Exact(&["AIza"])], Look::From(r"AIza[A-Za-z0-9_-]{35}", token)),
+    secret("google-api-key", &[Hint::Exact(&["AQ.Ab8R"])], Look::From(r"\bAQ\.Ab8R[A-Za-z0-9_-]{30,60}", token)),
+    secret("google-oauth", &[Hint::Exact(&["1//0", "1/0"])], Look::From(r"\b1//?0[A-Za-z0-9_-]{40,120}", random_token)),
     secret(
         "google-oauth",
         &[Hint::Exact(&["ya29.", "GOCSPX-"])],

@@ -1,11 +1,12 @@
 //! Hugging Face: user and organisation tokens.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::token;
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "hugging-face-token",
     &[Hint::Exact(&["hf_", "api_org_"])],
-    Look::From(r"\b((?:hf|api_org)_[A-Za-z0-9]{30,})\b", always),
+    Look::From(r"\b((?:hf|api_org)_[A-Za-z0-9]{30,})\b", token),
 )];
 
 #[cfg(test)]

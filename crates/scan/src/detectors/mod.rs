@@ -7,21 +7,31 @@ mod anthropic;
 mod assignment;
 mod authorization;
 mod aws;
+mod azure;
+mod cloud;
 mod cookie;
 mod crates_io;
+mod developer;
 mod github;
 mod gitlab;
 mod google;
 mod hugging_face;
+mod judge;
 mod jwt;
+mod keys;
+mod messaging;
+mod models;
 mod npm;
 mod openai;
+mod payments;
 mod private_key;
 mod pypi;
 mod query;
 mod slack;
 mod stripe;
 mod url_password;
+mod watching;
+mod work;
 
 use crate::detector::Detector;
 
@@ -31,6 +41,7 @@ pub(crate) use assignment::{is_sensitive_flag, is_sensitive_name};
 pub(crate) const ALL: &[&[Detector]] = &[
     private_key::RULES,
     aws::RULES,
+    azure::RULES,
     github::RULES,
     gitlab::RULES,
     slack::RULES,
@@ -42,6 +53,14 @@ pub(crate) const ALL: &[&[Detector]] = &[
     pypi::RULES,
     crates_io::RULES,
     hugging_face::RULES,
+    models::RULES,
+    cloud::RULES,
+    developer::RULES,
+    watching::RULES,
+    messaging::RULES,
+    payments::RULES,
+    work::RULES,
+    keys::RULES,
     jwt::RULES,
     url_password::RULES,
     authorization::RULES,

@@ -1,9 +1,10 @@
 //! npm: access tokens.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::with_crc32;
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] =
-    &[secret("npm-token", &[Hint::Exact(&["npm_"])], Look::From(r"npm_[A-Za-z0-9]{36}", always))];
+    &[secret("npm-token", &[Hint::Exact(&["npm_"])], Look::From(r"npm_[A-Za-z0-9]{36}", with_crc32))];
 
 #[cfg(test)]
 mod tests {

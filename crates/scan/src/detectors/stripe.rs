@@ -1,11 +1,12 @@
 //! Stripe: secret and restricted keys, and webhook signing secrets. Publishable keys are public.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::token;
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "stripe-key",
-    &[Hint::Exact(&["sk_live_", "rk_live_", "sk_test_", "rk_test_", "whsec_"])],
-    Look::From(r"[rs]k_(?:live|test)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}", always),
+    &[Hint::Exact(&["sk_live_", "rk_live_", "sk_test_", "rk_test_", "sk_prod_", "rk_prod_", "whsec_"])],
+    Look::From(r"[rs]k_(?:live|test|prod)_[A-Za-z0-9]{10,}|whsec_[A-Za-z0-9+/=]{24,}", token),
 )];
 
 #[cfg(test)]
