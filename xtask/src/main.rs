@@ -32,7 +32,7 @@ usage: cargo xtask COMMAND
   test [--no-setup]     set up, then every check: format, tidy, lints, tests, generated files, fuzz smoke
   bench [NAME…] [--json FILE] [--rounds N]
                         measure against peers; without a name, everything (names: `cargo xtask bench --list`)
-  eval NAME [ARGS…]     how well detectors do on labelled data (names: personal)
+  eval NAME [ARGS…]     how well detectors do on labelled data (names: injection, personal, secrets)
   train injection [--check]
                         write the weights of the injection classifier, or fail if they come out otherwise
   tidy                  the house rules: storeys, module docs, file lengths, links, names

@@ -10,20 +10,12 @@ pub(super) const RULES: &[Detector] = &[
     secret(
         "azure-key",
         &[Hint::Exact(&["+ASt", "ACDb", "+ABa", "+AMC"])],
-        Look::Around(
-            80,
-            r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{76}(?:\+ASt|ACDb|\+ABa|\+AMC)[A-Za-z0-9+/]{5}[AQgw]==)",
-            token,
-        ),
+        Look::Around(80, r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{76}(?:\+ASt|ACDb|\+ABa|\+AMC)[A-Za-z0-9+/]{6}==)", token),
     ),
     secret(
         "azure-key",
         &[Hint::Exact(&["+ASb", "+AEh", "+ARm", "AIoT"])],
-        Look::Around(
-            36,
-            r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{33}(?:\+ASb|\+AEh|\+ARm|AIoT)[A-Za-z0-9+/]{5}[AEIMQUYcgkosw048]=)",
-            token,
-        ),
+        Look::Around(36, r"(?:^|[^A-Za-z0-9+/])([A-Za-z0-9+/]{33}(?:\+ASb|\+AEh|\+ARm|AIoT)[A-Za-z0-9+/]{6}=)", token),
     ),
     secret(
         "azure-key",

@@ -1,5 +1,6 @@
 //! Tells a token from what only has its form: placeholders, words, and checksums that don't add up.
 
+use super::words::wordliness;
 use crate::detector::Found;
 use crate::sighting::REPORT_SCORE;
 
@@ -105,24 +106,14 @@ pub(super) fn contains_any_case(bytes: &[u8], word: &[u8]) -> bool {
     bytes.windows(word.len()).any(|window| window.eq_ignore_ascii_case(word))
 }
 
-/// Whether letters and digits are mixed as chance mixes them, instead of as words with numbers after them.
+/// Whether letters and digits follow each other by chance, instead of as words with numbers after them.
 pub(super) fn looks_random(secret: &[u8]) -> bool {
-    let (mut changes, mut digits, mut letters) = (0, 0, 0);
-    let mut before = 0;
-    for byte in secret {
-        let class = match byte {
-            b'0'..=b'9' => 1,
-            b'a'..=b'z' => 2,
-            b'A'..=b'Z' => 3,
-            _ => 4,
-        };
-        digits += usize::from(class == 1);
-        letters += usize::from(class == 2 || class == 3);
-        // A capital ends a word and begins one: `camelCase` changes once, not twice.
-        changes += usize::from(matches!((before, class), (1, 2 | 3) | (2 | 3, 1) | (2, 3)));
-        before = class;
+    let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
+    let letters = secret.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+    if secret.iter().all(u8::is_ascii_hexdigit) {
+        return digits >= 2 && letters >= 2 && distinct(secret) >= secret.len().min(20) * 2 / 5;
     }
-    digits >= 2 && letters >= 2 && changes * 5 >= secret.len() && distinct(secret) * 3 >= secret.len().min(36)
+    digits >= 1 && letters >= 2 && distinct(secret) * 3 >= secret.len().min(36) && wordliness(secret) < 0
 }
 
 #[cfg(test)]

@@ -26,7 +26,7 @@ pub(super) const RULES: &[Detector] = &[
         "wireguard-key",
         &[Hint::Exact(&["PrivateKey", "PresharedKey", "private-key", "private_key"])],
         Look::From(
-            r"(?:PrivateKey|PresharedKey|private[-_]key)[ \t]*[=:][ \t]*[\x22']?([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=)(?:[^A-Za-z0-9+/=]|$)",
+            r"(?:PrivateKey|PresharedKey|private[-_]key)[ \t]*[=:][ \t]*[\x22']?([A-Za-z0-9+/]{43}=)(?:[^A-Za-z0-9+/=]|$)",
             varied,
         ),
     ),

@@ -21,6 +21,7 @@ mod jwt;
 mod keys;
 mod messaging;
 mod models;
+mod named;
 mod npm;
 mod openai;
 mod payments;
@@ -31,6 +32,7 @@ mod slack;
 mod stripe;
 mod url_password;
 mod watching;
+mod words;
 mod work;
 
 use crate::detector::Detector;
@@ -66,6 +68,7 @@ pub(crate) const ALL: &[&[Detector]] = &[
     authorization::RULES,
     cookie::RULES,
     query::RULES,
+    named::RULES,
     assignment::RULES,
 ];
 

@@ -40,7 +40,7 @@ pub(super) const RULES: &[Detector] = &[
     secret(
         "salesforce-token",
         &[Hint::Exact(&["00D"])],
-        Look::From(r"\b00D[A-Za-z0-9]{12,15}(?:!|%21)[A-Za-z0-9_.]{80,120}", token),
+        Look::From(r"\b00D[A-Za-z0-9]{12,15}(?:!|%21)[A-Za-z0-9_.-]{80,120}", token),
     ),
     secret("salesforce-token", &[Hint::Exact(&["5Aep861"])], Look::From(r"\b5Aep861[A-Za-z0-9._]{70,90}", token)),
     secret(
