@@ -5,6 +5,7 @@
 mod account;
 mod commands;
 mod control;
+mod git;
 mod home;
 mod moment;
 mod output;
@@ -53,6 +54,8 @@ enum Command {
     #[command(subcommand)]
     Policy(commands::policy::Policy),
     Check(commands::check::Check),
+    Scan(commands::scan::Scan),
+    Redact(commands::redact::Redact),
     #[command(subcommand)]
     Approval(commands::approval::Approval),
     #[command(subcommand)]
@@ -72,6 +75,7 @@ fn main() -> ExitCode {
     let home = arguments.home.as_deref();
     let (result, failure) = match arguments.command {
         Command::Run(run) => (run.run(home, style), commands::run::EXIT_REFUSED),
+        Command::Scan(scan) => (scan.run(style), commands::scan::EXIT_FAILED),
         command => (dispatch(command, home, style), 1),
     };
     match result {
@@ -91,6 +95,8 @@ fn dispatch(command: Command, home: Option<&std::path::Path>, style: Style) -> a
         Command::Run(run) => run.run(home, style),
         Command::Policy(policy) => policy.run(home, style),
         Command::Check(check) => check.run(home),
+        Command::Scan(scan) => scan.run(style),
+        Command::Redact(redact) => redact.run(),
         Command::Approval(approval) => approval.run(home, style),
         Command::Log(log) => log.run(home, style),
         Command::Receipt(receipt) => receipt.run(home, style),

@@ -11,4 +11,6 @@ pub mod init;
 pub mod log;
 pub mod policy;
 pub mod receipt;
+pub mod redact;
 pub mod run;
+pub mod scan;

@@ -24,5 +24,6 @@ mod ledgers;
 mod missing_layers;
 mod network;
 mod policies;
+mod scanning;
 mod terminal;
 mod tools;

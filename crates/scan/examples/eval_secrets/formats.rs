@@ -240,7 +240,7 @@ pub const FORMATS: &[Format] = &[
     own("mapbox secret token", "MAPBOX_TOKEN", "sk.eyJ{n:60}.{w:22}"),
     own("maxmind key", "MAXMIND_LICENSE_KEY", "{n:6}_{n:29}_mmk"),
     own("adafruit key", "ADAFRUIT_IO_KEY", "aio_{n:28}"),
-    own("algolia admin key, as a secret", "ALGOLIA_ADMIN_API_KEY", "{h:32}"),
+    named("algolia admin key", "ALGOLIA_ADMIN_API_KEY", "{h:32}"),
     named("asana secret", "ASANA_CLIENT_SECRET", "{l:32}"),
     named("okta token", "OKTA_API_TOKEN", "00{w:40}"),
     own("clickup token", "CLICKUP_TOKEN", "pk_{d:8}_{u:32}"),

@@ -1,13 +1,13 @@
 //! Amazon Web Services: access key ids, and secret keys where their name stands before them.
 
 use super::judge::token;
-use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
+use crate::detector::{Detector, Hint, Look, has_digit_and_letter, secret};
 
 pub(super) const RULES: &[Detector] = &[
     secret(
         "aws-access-key",
         &[Hint::Exact(&["AKIA", "ASIA", "ABIA", "ACCA"])],
-        Look::From(r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", always),
+        Look::From(r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", token),
     ),
     secret(
         "aws-secret-key",

@@ -63,14 +63,14 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&["cfut_", "cfat_", "cfk_"])],
         Look::From(r"\bcf(?:ut|at|k)_[A-Za-z0-9_-]{40,60}", random_token),
     ),
-    secret("supabase-token", &[Hint::Exact(&["sbp_"])], Look::From(r"\bsbp_(?:v0_)?[a-f0-9]{40}", token)),
+    secret("supabase-token", &[Hint::Exact(&["sbp_"])], Look::From(r"\bsbp_(?:v0_)?[a-z0-9]{40}", random_token)),
     secret("supabase-token", &[Hint::Exact(&["sb_secret_"])], Look::From(r"\bsb_secret_[A-Za-z0-9_-]{20,}", token)),
     secret(
         "planetscale-token",
         &[Hint::Exact(&["pscale_"])],
         Look::From(r"pscale_(?:tkn|pw|oauth|otkn|app_secret)_[A-Za-z0-9_=.-]{32,64}", token),
     ),
-    secret("neon-key", &[Hint::Exact(&["napi_"])], Look::From(r"\bnapi_[a-z0-9]{40,68}\b", random_token)),
+    secret("neon-key", &[Hint::Exact(&["napi_"])], Look::From(r"\bnapi_[A-Za-z0-9]{40,68}\b", random_token)),
     secret("neon-password", &[Hint::Exact(&["npg_"])], Look::From(r"\bnpg_[A-Za-z0-9]{12,16}\b", random_token)),
     secret("aiven-password", &[Hint::Exact(&["AVNS_"])], Look::From(r"\bAVNS_[A-Za-z0-9_-]{15,24}", token)),
     secret(
@@ -111,4 +111,24 @@ pub(super) const RULES: &[Detector] = &[
         Look::From(r"\bdnkey-[A-Za-z0-9=_-]{26}-[A-Za-z0-9=_-]{52}", token),
     ),
     secret("scalingo-token", &[Hint::Exact(&["tk-us-"])], Look::From(r"\btk-us-[A-Za-z0-9_-]{48}", token)),
+    secret("alibaba-sts-key", &[Hint::Exact(&["STS."])], Look::From(r"\bSTS\.[A-Za-z0-9]{16,64}\b", random_token)),
+    secret(
+        "cockroach-key",
+        &[Hint::Exact(&["CCDB1_"])],
+        Look::From(r"\bCCDB1_[A-Za-z0-9]{22}_[A-Za-z0-9]{40}\b", token),
+    ),
+    secret(
+        "datastax-token",
+        &[Hint::Exact(&["AstraCS:"])],
+        Look::From(r"\bAstraCS:[A-Za-z0-9]{20,}(?::[a-f0-9]{64})?", token),
+    ),
+    secret(
+        "docker-swarm-key",
+        &[Hint::Exact(&["SWMTKN-1-", "SWMKEY-1-"])],
+        Look::From(r"\bSWM(?:TKN-1-[a-z0-9]{45,60}-[a-z0-9]{20,30}|KEY-1-[A-Za-z0-9+/]{40,50})", token),
+    ),
+    secret("elastic-key", &[Hint::Exact(&["essu_"])], Look::From(r"\bessu_[A-Za-z0-9_-]{50,200}={0,2}", random_token)),
+    secret("exoscale-key", &[Hint::Exact(&["EXO"])], Look::From(r"\bEXO[a-z0-9]{24,30}\b", random_token)),
+    secret("fly-token", &[Hint::Exact(&["FlyV1 "])], Look::From(r"\bFlyV1 [A-Za-z0-9=_,/+-]{80,}", token)),
+    secret("upcloud-token", &[Hint::Exact(&["ucat_"])], Look::From(r"\bucat_[0-9A-Za-z]{24,32}\b", random_token)),
 ];

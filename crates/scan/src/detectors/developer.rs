@@ -7,8 +7,8 @@ pub(super) const RULES: &[Detector] = &[
     // Atlassian's tokens end with `=` and a CRC-32 in hex.
     secret(
         "atlassian-token",
-        &[Hint::Exact(&["ATATT3", "ATCTT3", "ATOAT3", "ASATT3"])],
-        Look::From(r"\b(?:ATATT|ATCTT|ATOAT|ASATT)3[A-Za-z0-9_-]{60,}(?:=[A-F0-9]{8})?", token),
+        &[Hint::Exact(&["ATATT", "ATCTT", "ATOAT", "ASATT"])],
+        Look::From(r"\b(?:ATATT|ATCTT|ATOAT|ASATT)[A-Za-z0-9_-]{61,}(?:=[A-F0-9]{8})?", token),
     ),
     secret(
         "bitbucket-token",
@@ -161,6 +161,41 @@ pub(super) const RULES: &[Detector] = &[
     secret("grafana-token", &[Hint::Exact(&["glc_"])], Look::From(r"\bglc_[A-Za-z0-9+/]{32,400}={0,3}", token)),
     // Base64 of `{"k":"`.
     secret("grafana-token", &[Hint::Exact(&["eyJrIjoi"])], Look::From(r"\beyJrIjoi[A-Za-z0-9+/]{60,400}={0,3}", token)),
+    secret("bitbucket-token", &[Hint::Exact(&["BBDC-"])], Look::From(r"\bBBDC-[A-Za-z0-9+/]{32,}={0,2}", random_token)),
+    secret(
+        "cloudsmith-key",
+        &[Hint::Exact(&["csa_"])],
+        Look::From(r"\bcsa_[a-f0-9]{30}[A-Za-z0-9]{6}\b", random_token),
+    ),
+    secret(
+        "aikido-key",
+        &[Hint::Exact(&["AIK_CI_", "AIK_SECRET_"])],
+        Look::From(r"\bAIK_(?:CI|SECRET)_[A-Za-z0-9]{20,64}\b", random_token),
+    ),
+    secret("devcycle-key", &[Hint::Exact(&["dvc_server_"])], Look::From(r"\bdvc_server_[A-Za-z0-9_]{8,40}", token)),
+    secret("ionic-token", &[Hint::Exact(&["ion_"])], Look::From(r"\bion_[A-Za-z0-9]{42}\b", random_token)),
+    secret(
+        "labelbox-key",
+        &[Hint::Exact(&["lbx_", "rma_"])],
+        Look::From(r"\b(?:lbx|rma)_[A-Za-z0-9_-]{43}", random_token),
+    ),
+    secret(
+        "mergify-key",
+        &[Hint::Exact(&["mergify_application_key_"])],
+        Look::From(r"\bmergify_application_key_[A-Za-z0-9_-]{40,200}", token),
+    ),
+    secret(
+        "workato-token",
+        &[Hint::Exact(&["wrka"])],
+        Look::From(r"\bwrka(?:[a-z]{2})?-eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{40,}", token),
+    ),
+    secret("thunderstore-token", &[Hint::Exact(&["tss_"])], Look::From(r"\btss_[A-Za-z0-9_-]{20,80}", random_token)),
+    secret("proof-key", &[Hint::Exact(&["prf_"])], Look::From(r"\bprf_(?:cli_)?[A-Za-z0-9_-]{20,80}", random_token)),
+    secret(
+        "gitlab-mail-token",
+        &[Hint::Exact(&["incoming+"])],
+        Look::From(r"\bincoming\+[A-Za-z0-9._/-]{0,80}?-\d{1,12}-([A-Za-z0-9_-]{20,64})-issue", token),
+    ),
 ];
 
 fn old_vault_token(found: &Found<'_>) -> u8 {

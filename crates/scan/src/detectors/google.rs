@@ -1,7 +1,7 @@
 //! Google: API keys, OAuth access tokens and client secrets.
 
 use super::judge::{random_token, token};
-use crate::detector::{Detector, Hint, Look, has_digit_and_letter, secret};
+use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[
     secret("google-api-key", &[Hint::Exact(&["AIza"])], Look::From(r"AIza[A-Za-z0-9_-]{35}", token)),
@@ -10,7 +10,7 @@ pub(super) const RULES: &[Detector] = &[
     secret(
         "google-oauth",
         &[Hint::Exact(&["ya29.", "GOCSPX-"])],
-        Look::From(r"ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}", has_digit_and_letter),
+        Look::From(r"ya29\.[A-Za-z0-9_-]{20,}|GOCSPX-[A-Za-z0-9_-]{20,}", token),
     ),
 ];
 

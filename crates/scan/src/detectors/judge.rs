@@ -108,12 +108,20 @@ pub(super) fn contains_any_case(bytes: &[u8], word: &[u8]) -> bool {
 
 /// Whether letters and digits follow each other by chance, instead of as words with numbers after them.
 pub(super) fn looks_random(secret: &[u8]) -> bool {
+    // The last part of a token is its random one; what stands before says whose it is.
+    let tail = secret.rsplit(|byte| b"_-:.".contains(byte)).next().unwrap_or_default();
+    let secret = if tail.len() >= 16 { tail } else { secret };
     let digits = secret.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = secret.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
     if secret.iter().all(u8::is_ascii_hexdigit) {
         return digits >= 2 && letters >= 2 && distinct(secret) >= secret.len().min(20) * 2 / 5;
     }
-    digits >= 1 && letters >= 2 && distinct(secret) * 3 >= secret.len().min(36) && wordliness(secret) < 0
+    let (upper, lower) = (secret.iter().any(u8::is_ascii_uppercase), secret.iter().any(u8::is_ascii_lowercase));
+    if digits == 0 {
+        // One in thirty tokens of twenty letters has no digit; it has letters of both cases then, and no words.
+        return secret.len() >= 16 && upper && lower && wordliness(secret) < -8;
+    }
+    letters >= 2 && distinct(secret) * 3 >= secret.len().min(36) && wordliness(secret) < 0
 }
 
 #[cfg(test)]

@@ -34,12 +34,12 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&[":AA"])],
         Look::Around(11, r"\b\d{8,10}:AA[A-Za-z0-9_-]{32,33}\b", random_token),
     ),
-    secret("twilio-key", &[Hint::Word { digits: 4, bytes: 34 }], Look::From(r"\bSK[a-f0-9]{32}\b", hex_token)),
+    secret("twilio-key", &[Hint::Word { digits: 4, bytes: 34 }], Look::From(r"\bSK[a-fA-F0-9]{32}\b", hex_token)),
     secret("twilio-account", &[Hint::Word { digits: 4, bytes: 34 }], Look::From(r"\bAC[a-f0-9]{32}\b", hex_token)),
     secret(
         "sendgrid-key",
         &[Hint::Exact(&["SG."])],
-        Look::From(r"\bSG\.[A-Za-z0-9_-]{20,24}\.[A-Za-z0-9_-]{39,50}", token),
+        Look::From(r"\bSG\.[A-Za-z0-9_=-]{16,32}\.[A-Za-z0-9_=-]{32,64}", token),
     ),
     secret("mailgun-key", &[Hint::Exact(&["key-", "pubkey-"])], Look::From(r"\b(?:pub)?key-[a-f0-9]{32}\b", hex_token)),
     secret(
@@ -56,7 +56,7 @@ pub(super) const RULES: &[Detector] = &[
     secret(
         "brevo-key",
         &[Hint::Exact(&["xkeysib-", "xsmtpsib-"])],
-        Look::From(r"\bx(?:key|smtp)sib-[a-f0-9]{64}-[A-Za-z0-9]{16}", token),
+        Look::From(r"\bx(?:key|smtp)sib-[a-fA-F0-9]{64}-[A-Za-z0-9]{16}", token),
     ),
     secret("resend-key", &[Hint::Exact(&["re_"])], Look::From(r"\bre_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}\b", random_token)),
     secret("klaviyo-key", &[Hint::Exact(&["pk_"])], Look::From(r"\bpk_[a-f0-9]{34}\b", hex_token)),
@@ -109,6 +109,8 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&["os_v2_app_", "os_v2_org_"])],
         Look::From(r"\bos_v2_(?:app|org)_[a-z0-9]{90,110}", token),
     ),
+    secret("mailersend-token", &[Hint::Exact(&["mlsn."])], Look::From(r"\bmlsn\.[A-Za-z0-9]{30,100}\b", random_token)),
+    secret("nylas-key", &[Hint::Exact(&["nyk_"])], Look::From(r"\bnyk_(?:v0_)?[A-Za-z0-9]{50,70}\b", random_token)),
 ];
 
 /// The letters `A` are in every table of base64; what follows must be a real token.

@@ -25,6 +25,7 @@ mod named;
 mod npm;
 mod openai;
 mod payments;
+mod prefixed;
 mod private_key;
 mod pypi;
 mod query;
@@ -68,6 +69,7 @@ pub(crate) const ALL: &[&[Detector]] = &[
     authorization::RULES,
     cookie::RULES,
     query::RULES,
+    prefixed::RULES,
     named::RULES,
     assignment::RULES,
 ];

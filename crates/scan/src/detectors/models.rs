@@ -11,7 +11,7 @@ pub(super) const RULES: &[Detector] = &[
     secret(
         "langsmith-key",
         &[Hint::Exact(&["lsv2_"])],
-        Look::From(r"\blsv2_(?:pt|sk|ak)_[a-f0-9]{32}_[a-f0-9]{10}\b", token),
+        Look::From(r"\blsv2_(?:pt|sk|ak)_[a-fA-F0-9]{32}_[a-fA-F0-9]{10}\b", token),
     ),
     secret(
         "langfuse-key",
@@ -49,9 +49,12 @@ pub(super) const RULES: &[Detector] = &[
         Look::From(r"\bwandb_v\d_[A-Za-z0-9_]{70,}", token),
     ),
     secret("llamacloud-key", &[Hint::Exact(&["llx-"])], Look::From(r"\bllx-[A-Za-z0-9]{48}\b", random_token)),
+    secret("adafruit-key", &[Hint::Exact(&["aio_"])], Look::From(r"\baio_[A-Za-z0-9]{28}\b", random_token)),
+    secret("cartesia-key", &[Hint::Exact(&["sk_car_"])], Look::From(r"\bsk_car_[A-Za-z0-9_]{20,30}\b", random_token)),
+    secret("brave-key", &[Hint::Exact(&["BSA"])], Look::From(r"\bBSA[A-Za-z0-9_-]{24,40}\b", random_token)),
     secret(
-        "adafruit-key",
-        &[Hint::Exact(&["aio_"])],
-        Look::From(r"\baio_[A-Za-z]{4}\d{2}[A-Za-z0-9]{22}\b", random_token),
+        "devin-key",
+        &[Hint::Exact(&["cog_", "apk_"])],
+        Look::From(r"\b(?:cog_[a-z2-7]{52}|apk_[A-Za-z0-9+/]{80,100}={0,2})", random_token),
     ),
 ];

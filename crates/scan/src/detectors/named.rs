@@ -66,6 +66,91 @@ const SECRET_WORDS: &[&str] = &[
 /// whatever the rest of the name says.
 const ISSUERS: &[&str] = &[
     "abuseipdb",
+    "alphavantage",
+    "apollo",
+    "auth0",
+    "bitly",
+    "box_",
+    "brave",
+    "checkout",
+    "civo",
+    "cloudinary",
+    "cockroach",
+    "consumer_key",
+    "consumer_secret",
+    "couchbase",
+    "cursor",
+    "databento",
+    "data.gov",
+    "deepseek",
+    "digitalocean",
+    "disqus",
+    "ebay",
+    "elastic_",
+    "endor",
+    "exoscale",
+    "fal_",
+    "fullstory",
+    "gitea",
+    "greptile",
+    "gumroad",
+    "honeycomb",
+    "hunter_",
+    "ibm_",
+    "ibmcloud",
+    "influx",
+    "infomaniak",
+    "instantly",
+    "ipinfo",
+    "jumpcloud",
+    "kagi",
+    "klaviyo",
+    "larksuite",
+    "lighton",
+    "livekit",
+    "logdna",
+    "mapquest",
+    "miro_",
+    "monday",
+    "mux_",
+    "newsapi",
+    "ngrok",
+    "notion",
+    "ollama",
+    "openai",
+    "openweather",
+    "ovh_",
+    "pinecone",
+    "pipedrive",
+    "planetscale",
+    "polygon",
+    "polymarket",
+    "posthog",
+    "ramp_",
+    "razorpay",
+    "readme",
+    "retell",
+    "runway",
+    "saucelabs",
+    "scaleway",
+    "scalr",
+    "shopify",
+    "signalwire",
+    "splunk",
+    "supabase",
+    "tableau",
+    "tiingo",
+    "upstage",
+    "upstash",
+    "weatherapi",
+    "weightsandbiases",
+    "wiz_",
+    "woocommerce",
+    "workos",
+    "xero",
+    "zapier",
+    "zerobounce",
+    "zoho",
     "adafruit",
     "adobe",
     "airtable",
@@ -248,7 +333,9 @@ fn look(spot: &Spot<'_>, names: Names, report: &mut dyn FnMut(Hit)) {
             report(Hit { kind: KIND, score, span: value.start..value.end });
             return;
         }
-        if bytes.len() > 24 {
+        // A type may stand between: `token string = "…"`.
+        let rest = text.get(value.end..).unwrap_or_default().trim_ascii_start();
+        if value.quoted || bytes.len() > 24 || !rest.starts_with(b"=") {
             return;
         }
         from = value.end;
@@ -269,11 +356,17 @@ fn value_after(text: &[u8], from: usize, name: &[u8]) -> Option<Value> {
                 operator |= name.starts_with(b"-") && byte == b' ';
             }
             b'\n' => {
-                // An element's content and a called function's argument may stand on the next line, nothing else.
+                // An element's content may stand on the next line; a `value:` or `default =` of a definition too.
                 newlines += 1;
-                if newlines > 1 || !operator {
+                let next = gap.get(at + 1..)?.trim_ascii_start();
+                let defines = [&b"value"[..], b"type", b"default"].iter().any(|word| next.starts_with(word));
+                if newlines > 3 || !(defines || (operator && newlines == 1)) {
                     return None;
                 }
+            }
+            // An empty value is a value.
+            b'"' | b'\'' if operator && gap.get(at + 1) == Some(&byte) && gap.get(at + 2) != Some(&byte) => {
+                return None;
             }
             b'=' | b':' | b'>' | b',' | b'|' | b'?' | b'+' => operator = true,
             b'"' | b'\'' | b'`' | b'\\' | b']' | b')' | b'(' | b'[' | b'{' | b'&' | b'/' => {}
@@ -331,8 +424,10 @@ const FILLERS: &[&[u8]] = &[
     b"to",
 ];
 
-/// What a name like this has for a value is no secret: an id, a hash, a place, a number of them.
+/// Words of a name whose value is no secret: an id, a hash, a place, a number of them.
 const HARMLESS: &[&[u8]] = &[
+    b"id",
+    b"ids",
     b"public",
     b"hash",
     b"digest",
@@ -345,17 +440,19 @@ const HARMLESS: &[&[u8]] = &[
     b"integrity",
     b"path",
     b"file",
-    b"_dir",
+    b"dir",
     b"url",
     b"uri",
     b"endpoint",
     b"name",
     b"type",
     b"length",
+    b"len",
     b"size",
     b"count",
     b"index",
-    b"expir",
+    b"expiry",
+    b"expires",
     b"ttl",
     b"label",
     b"title",
@@ -368,32 +465,45 @@ const HARMLESS: &[&[u8]] = &[
     b"pattern",
     b"format",
     b"template",
-    b"test_vector",
     b"publishable",
-    b"color",
-    b"font",
-    b"image",
-    b"icon",
-    b"class",
-    b"style",
-    b"href",
     b"schema",
-    b"crate",
     b"tokenizer",
+    b"csrf",
+    b"xsrf",
+    b"authenticity",
+    b"site",
+    b"measurement",
+    b"age",
+    b"policy",
 ];
+
+/// Whether a name has this word, on its own or in camel case: `tokenHash` and `token_hash`, not `hashicorp`.
+fn has_word(name: &[u8], word: &[u8]) -> bool {
+    let is_word = |at: usize| {
+        let first = name.get(at).copied().unwrap_or_default();
+        let last = name.get(at + word.len() - 1).copied().unwrap_or_default();
+        let before = at.checked_sub(1).and_then(|before| name.get(before)).copied().unwrap_or_default();
+        let after = name.get(at + word.len()).copied().unwrap_or_default();
+        (!before.is_ascii_alphabetic() || (before.is_ascii_lowercase() && first.is_ascii_uppercase()))
+            && (!after.is_ascii_alphabetic() || (last.is_ascii_lowercase() && after.is_ascii_uppercase()))
+    };
+    name.windows(word.len()).enumerate().any(|(at, window)| window.eq_ignore_ascii_case(word) && is_word(at))
+}
 
 fn judge(name: &[u8], value: &[u8], quoted: bool, names: Names) -> u8 {
     // What is cheap comes first: names like these stand everywhere, values like a secret's hardly ever.
     let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
     let letters = value.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    if value.len() < 8 || digits == 0 || letters < 2 || !value.iter().all(u8::is_ascii_graphic) {
+    let upper = value.iter().any(u8::is_ascii_uppercase);
+    let lower = value.iter().any(u8::is_ascii_lowercase);
+    if value.len() < 8 || (digits == 0 && !(upper && lower)) || letters < 2 || !value.iter().all(u8::is_ascii_graphic) {
         return 0;
     }
     let others = value.len() - digits - letters;
     let is_token_byte = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=_-.~:@!%$".contains(byte);
     let is_token = value.iter().all(is_token_byte);
     let score = if is_token && is_hex(value) {
-        let long = value.len() >= 16 && value.len().is_multiple_of(2);
+        let long = value.len() >= 30 || (value.len() >= 16 && value.len().is_multiple_of(2));
         if long && distinct(value) >= 7 && digits >= 3 { LIKELY } else { 0 }
     } else if is_token && is_uuid(value) {
         LIKELY
@@ -406,19 +516,42 @@ fn judge(name: &[u8], value: &[u8], quoted: bool, names: Names) -> u8 {
         } else if is_made && digits >= 3 && letters >= 12 && wordliness(value) < -4 {
             // With signs in it, as frameworks make them.
             PASSWORD
-        } else if letters >= 3 && distinct(value) >= 7 && is_password(name) && wordliness(value) < 0 {
+        } else if names == Names::Issuer && is_pair_of_hex(value) && has_word(name, b"contribsys") {
+            LIKELY
+        } else if letters >= 3
+            && digits + others >= 1
+            && distinct(value) >= 7
+            && is_password(name)
+            && wordliness(value) < 0
+        {
             // A password: letters with digits and signs among them, but no word, no path, no expression.
-            if (quoted || others <= 6) && !value.starts_with(b"/") { PASSWORD } else { 0 }
+            if others * 2 <= value.len() && (quoted || others <= 6) && !value.starts_with(b"/") { PASSWORD } else { 0 }
         } else {
             0
         }
     };
-    let harmless = || HARMLESS.iter().any(|word| contains_any_case(name, word));
-    if score == 0 || is_reference(value) || is_placeholder(value) || harmless() { 0 } else { score }
+    let harmless = || HARMLESS.iter().any(|word| has_word(name, word));
+    if score == 0 || (!quoted && is_constant(value)) || is_reference(value) || is_placeholder(value) || harmless() {
+        0
+    } else {
+        score
+    }
+}
+
+/// A name in capitals, such as `MAX_TOKEN_2`.
+fn is_constant(value: &[u8]) -> bool {
+    value.contains(&b'_')
+        && value.iter().all(|byte| byte.is_ascii_uppercase() || byte.is_ascii_digit() || *byte == b'_')
 }
 
 fn is_password(name: &[u8]) -> bool {
     [&b"passw"[..], b"passphrase", b"passcode", b"pwd"].iter().any(|word| contains_any_case(name, word))
+}
+
+/// The gem server of Sidekiq has such names and passwords.
+fn is_pair_of_hex(value: &[u8]) -> bool {
+    value.len() == 17
+        && value.iter().enumerate().all(|(at, byte)| if at == 8 { *byte == b':' } else { byte.is_ascii_hexdigit() })
 }
 
 fn is_hex(value: &[u8]) -> bool {

@@ -87,4 +87,16 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&["polar_"])],
         Look::From(r"\bpolar_(?:oat|pat|at_[uo]|rt_[uo]|whs)_[A-Za-z0-9]{32,}", token),
     ),
+    secret(
+        "asaas-token",
+        &[Hint::Exact(&["$aact_"])],
+        Look::From(r"\$aact_(?:prod|hmlg)?_?[A-Za-z0-9_:=-]{20,160}", token),
+    ),
+    secret(
+        "mercury-token",
+        &[Hint::Exact(&["mercury_production_"])],
+        Look::From(r"\bmercury_production_[a-z]{3,6}_[A-Za-z0-9]{40,50}_yrucrem", token),
+    ),
+    secret("ramp-secret", &[Hint::Exact(&["ramp_sec_"])], Look::From(r"\bramp_sec_[A-Za-z0-9]{48}\b", token)),
+    secret("woocommerce-secret", &[Hint::Exact(&["cs_"])], Look::From(r"\bcs_[a-f0-9]{40}\b", hex_token)),
 ];

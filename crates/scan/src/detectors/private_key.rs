@@ -1,6 +1,7 @@
 //! PEM and OpenPGP private keys, over as many lines as they have, also JSON-escaped and cut off.
 
-use crate::detector::{Detector, Hint, Look, always, secret};
+use super::judge::{SURE, WEAK};
+use crate::detector::{Detector, Found, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "private-key",
@@ -13,9 +14,17 @@ pub(super) const RULES: &[Detector] = &[secret(
             r"(?:(?:Proc-Type|DEK-Info|Version|Comment|Charset): [^\r\n\\]*|[A-Za-z0-9+/=\s\\])*",
             r"(?:-----END [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----)?",
         ),
-        always,
+        whole,
     ),
 )];
+
+/// A key has a body: the smallest ones are some forty bytes. The header alone is what programs that read keys are full of.
+fn whole(found: &Found<'_>) -> u8 {
+    const BODY_CHARACTERS_MIN: usize = 60;
+    let body = found.secret.split(|byte| *byte == b'-').max_by_key(|part| part.len()).unwrap_or_default();
+    let characters = body.iter().filter(|byte| byte.is_ascii_alphanumeric() || b"+/".contains(byte)).count();
+    if characters >= BODY_CHARACTERS_MIN && super::judge::distinct(body) >= 16 { SURE } else { WEAK }
+}
 
 #[cfg(test)]
 mod tests {

@@ -1,5 +1,6 @@
 //! Query parameters whose names say that they carry a secret.
 
+use super::judge::{LIKELY, WEAK, is_placeholder, looks_random};
 use crate::detector::{Detector, Found, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
@@ -29,7 +30,7 @@ pub(super) const RULES: &[Detector] = &[secret(
 /// Longer names are no parameter's.
 const NAME_BYTES_MAX: usize = 64;
 
-/// What a sensitive name in a URL carries is nearly always what the name says.
+/// What a sensitive name in a URL carries is nearly worth what the name says.
 fn in_query(found: &Found<'_>) -> u8 {
     let before = found.text.get(found.at.start.saturating_sub(NAME_BYTES_MAX)..found.at.start).unwrap_or_default();
     let is_of_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_.[]-".contains(byte);
@@ -42,7 +43,12 @@ fn in_query(found: &Found<'_>) -> u8 {
         || name.last().is_none_or(|byte| b"_.-[".contains(byte))
         || name.to_ascii_lowercase().ends_with(b"api")
         || name.to_ascii_lowercase().ends_with(b"access");
-    if is_word && outside.last().is_some_and(|byte| b"?&".contains(byte)) { 60 } else { 0 }
+    if is_word && outside.last().is_some_and(|byte| b"?&".contains(byte)) { worth(found) } else { 0 }
+}
+
+/// Short ones are names of things, such as a badge's; long random ones let somebody in.
+fn worth(found: &Found<'_>) -> u8 {
+    if found.secret.len() >= 16 && looks_random(found.secret) && !is_placeholder(found.secret) { LIKELY } else { WEAK }
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! Slack: bot, user, app, refresh and configuration tokens, and incoming webhooks.
 
-use crate::detector::{Detector, Hint, Look, always, has_digit_and_letter, secret};
+use super::judge::{SURE, WEAK, is_placeholder, looks_random};
+use crate::detector::{Detector, Found, Hint, Look, always, has_digit_and_letter, secret};
 
 pub(super) const RULES: &[Detector] = &[
     secret(
@@ -8,7 +9,7 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&[
             "xoxa-", "xoxb-", "xoxc-", "xoxd-", "xoxe-", "xoxo-", "xoxp-", "xoxr-", "xoxs-", "xoxe.", "xapp-",
         ])],
-        Look::From(r"(?:xox[a-eoprs](?:\.xox[bp])?|xapp)-[A-Za-z0-9%-]{10,}", has_digit_and_letter),
+        Look::From(r"(?:xox[a-eoprs](?:\.xox[bp])?|xapp)-[A-Za-z0-9%-]{10,}", slack_token),
     ),
     secret(
         "slack-webhook",
@@ -16,6 +17,20 @@ pub(super) const RULES: &[Detector] = &[
         Look::From(r"hooks\.slack\.com/(?:services|workflows|triggers)/([A-Za-z0-9+/]{20,})", always),
     ),
 ];
+
+/// Every kind has a long number or a long random part; hyphenated words have neither.
+fn slack_token(found: &Found<'_>) -> u8 {
+    let long = found.secret.split(|byte| b"-.%".contains(byte)).any(|part| {
+        part.len() >= 8 && (part.iter().all(u8::is_ascii_digit) || (looks_random(part) && !is_placeholder(part)))
+    });
+    if has_digit_and_letter(found) == 0 {
+        0
+    } else if long {
+        SURE
+    } else {
+        WEAK
+    }
+}
 
 #[cfg(test)]
 mod tests {

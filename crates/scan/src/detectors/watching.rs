@@ -20,7 +20,7 @@ pub(super) const RULES: &[Detector] = &[
     secret(
         "dynatrace-token",
         &[Hint::Exact(&["dt0"])],
-        Look::From(r"\bdt0[a-z][0-9]{2}\.[A-Z0-9]{24}\.[A-Z0-9]{64}", token),
+        Look::From(r"\bdt0[a-z][0-9]{2}\.[A-Za-z0-9]{8,32}\.[A-Za-z0-9]{64}", token),
     ),
     secret("sentry-token", &[Hint::Exact(&["sntrys_"])], Look::From(r"\bsntrys_eyJ[A-Za-z0-9+/=_-]{40,}", token)),
     secret("sentry-token", &[Hint::Exact(&["sntryu_"])], Look::From(r"\bsntryu_[a-f0-9]{64}", token)),

@@ -109,4 +109,18 @@ pub(super) const RULES: &[Detector] = &[
     secret("canva-secret", &[Hint::Exact(&["cnvca"])], Look::From(r"\bcnvca[A-Za-z0-9_-]{50,60}", random_token)),
     secret("zuplo-key", &[Hint::Exact(&["zpka_"])], Look::From(r"\bzpka_[a-z0-9_]{40,50}\b", random_token)),
     secret("clerk-key", &[Hint::Exact(&["ak_"])], Look::From(r"\bak_[A-Za-z0-9]{32,60}\b", random_token)),
+    secret(
+        "miro-token",
+        &[Hint::Exact(&["eyJtaXJv"])],
+        Look::From(r"\beyJtaXJv[A-Za-z0-9-]{10,64}_[A-Za-z0-9_-]{20,64}", token),
+    ),
+    secret(
+        "onfido-token",
+        &[Hint::Exact(&["api_live.", "api_live_us.", "api_live_ca.", "api_sandbox."])],
+        Look::From(
+            r"\bapi_(?:live|sandbox)(?:_(?:us|ca|eu))?\.[A-Za-z0-9_-]{10,80}(?:\.[A-Za-z0-9_-]{20,80})?",
+            random_token,
+        ),
+    ),
+    secret("zoho-token", &[Hint::Exact(&["1000."])], Look::From(r"\b1000\.[a-f0-9]{32}\.[a-f0-9]{32}\b", hex_token)),
 ];
