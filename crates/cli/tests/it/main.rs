@@ -16,6 +16,7 @@ mod approvals;
 mod basics;
 mod boxes;
 mod check;
+mod disks;
 mod effects;
 mod escapes;
 mod homes;
