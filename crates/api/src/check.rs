@@ -1,17 +1,26 @@
 //! `bartizan check`: one action a line in, one verdict a line out.
 
-use bartizan_model::{Deed, Verdict};
+use bartizan_model::{Deed, SessionId, Verdict};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// Longest line read; larger ones are answered with an error and skipped.
-pub const LINE_BYTES_MAX: usize = 1024 * 1024;
+/// Longest line read; larger ones are answered with an error and skipped. The most content an action may carry fits
+/// in base64, with room for the rest.
+pub const LINE_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// Most trusted values of one line.
+pub const TRUSTED_MAX: usize = 256;
 
-/// One line of input: either the deed itself, or an envelope with an `id` that the answer repeats.
+/// One line of input: either the deed itself, or an envelope with what is known beside it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct CheckRequest {
     /// Repeated in the answer.
     pub id: Option<Value>,
+    /// The session the action belongs to; what it reads and does counts for later actions of the same one.
+    pub session: Option<SessionId>,
+    /// What the principal asked for, in its own words.
+    pub instructions: Option<String>,
+    /// Hosts, recipients, paths and other values of trusted configuration.
+    pub trusted: Vec<String>,
     /// The action to decide.
     pub deed: Deed,
 }
@@ -21,6 +30,12 @@ pub struct CheckRequest {
 struct Envelope {
     #[serde(default)]
     id: Option<Value>,
+    #[serde(default)]
+    session: Option<SessionId>,
+    #[serde(default)]
+    instructions: Option<String>,
+    #[serde(default)]
+    trusted: Vec<String>,
     action: Deed,
 }
 
@@ -47,11 +62,15 @@ impl CheckRequest {
         let text = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8".to_owned())?;
         let has_envelope = crate::check::top_level_keys(text)?.iter().any(|key| key == "action");
         if has_envelope {
-            let envelope: Envelope = serde_json::from_str(text).map_err(|error| error.to_string())?;
-            Ok(Self { id: envelope.id, deed: envelope.action })
+            let Envelope { id, session, instructions, trusted, action: deed } =
+                serde_json::from_str(text).map_err(|error| error.to_string())?;
+            if trusted.len() > TRUSTED_MAX {
+                return Err(format!("`trusted` has {} values, the most is {TRUSTED_MAX}", trusted.len()));
+            }
+            Ok(Self { id, session, instructions, trusted, deed })
         } else {
             let deed = serde_json::from_str(text).map_err(|error| error.to_string())?;
-            Ok(Self { id: None, deed })
+            Ok(Self { id: None, session: None, instructions: None, trusted: Vec::new(), deed })
         }
     }
 }
@@ -101,7 +120,12 @@ mod tests {
         assert_eq!(CheckRequest::parse(deed.as_bytes()).unwrap().id, None);
         let envelope = format!(r#"{{"id":7,"action":{deed}}}"#);
         assert_eq!(CheckRequest::parse(envelope.as_bytes()).unwrap().id, Some(Value::from(7)));
+        let session = format!(r#"{{"session":"s-1","instructions":"go","trusted":["a.test"],"action":{deed}}}"#);
+        let request = CheckRequest::parse(session.as_bytes()).unwrap();
+        assert_eq!((request.session.unwrap().as_str(), request.trusted.len()), ("s-1", 1));
         for wrong in [
+            r#"{"session":"../x","action":{"kind":"file.read","path":"/x"}}"#,
+            r#"{"session":"","action":{"kind":"file.read","path":"/x"}}"#,
             "",
             "[]",
             "null",

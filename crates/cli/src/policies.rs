@@ -54,35 +54,40 @@ impl Policies {
             choice.persona.clone().or_else(|| choice.policy.is_none().then(|| config.persona.clone()).flatten());
         let loader = UserFiles { personas: home.personas(), policies: home.path().join("policies") };
         let source = match (&choice.policy, &persona) {
-            (Some(file), _) => read_policy(file)?,
-            (None, Some(persona)) => named(&loader, persona)?,
+            (_, Some(persona)) => named(&loader, persona)?,
+            (Some(file), None) => read_policy(file)?,
             (None, None) => configured(home, &loader, &config.policy)?,
         };
         let user = Policy::load(&source, &loader).map_err(|errors| anyhow::anyhow!("{errors}"))?;
+        let mut narrowing = Vec::new();
+        if let (Some(file), Some(_)) = (&choice.policy, &persona) {
+            let policy = Policy::load(&read_policy(file)?, &loader);
+            narrowing.push(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?);
+        }
         let project_file = find_project(&workspace, &user_home);
-        let project = match &project_file {
-            Some(file) => {
-                let directory = file.parent().unwrap_or(&workspace).to_owned();
-                let policy = Policy::load(&read_policy(file)?, &ProjectFiles { directory });
-                Some(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?)
-            }
-            None => None,
-        };
+        if let Some(file) = &project_file {
+            let directory = file.parent().unwrap_or(&workspace).to_owned();
+            let policy = Policy::load(&read_policy(file)?, &ProjectFiles { directory });
+            narrowing.push(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?);
+        }
         let mut context = Context::new(&user_home, &workspace)?.with_control(&resolved(home.path()))?;
-        let sources = user.sources().iter().chain(project.iter().flat_map(|project| project.sources()));
+        let sources = user.sources().iter().chain(narrowing.iter().flat_map(|policy| policy.sources()));
         let files: Vec<PathBuf> = sources.map(PathBuf::from).filter(|path| path.is_absolute()).collect();
         for file in &files {
             context = context.with_protected(file)?;
         }
         let label = persona.clone().or_else(|| user.name().map(str::to_owned)).unwrap_or_else(|| source.name.clone());
-        let set = Arc::new(PolicySet::new(user, project, context)?);
+        let set = Arc::new(PolicySet::new(user, narrowing, context)?);
         Ok(Self { set, persona, label, workspace, user_home, files })
     }
 
     /// One line on where it comes from.
     pub fn describe(&self) -> String {
-        let project = if self.set.narrowing().next().is_some() { ", narrowed by the project's" } else { "" };
-        format!("`{}`{project}, {}", self.label, self.set.digest())
+        let narrowing: Vec<&str> =
+            self.set.narrowing().filter_map(|policy| policy.sources().first().map(String::as_str)).collect();
+        let narrowing =
+            if narrowing.is_empty() { String::new() } else { format!(", narrowed by {}", narrowing.join(" and ")) };
+        format!("`{}`{narrowing}, {}", self.label, self.set.digest())
     }
 }
 

@@ -9,7 +9,7 @@ use bartizan_crypto::{PublicKey, SigningKey, key_file};
 use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts, Secrets, SecretsError};
 use bartizan_ledger::{FileLedger, LedgerOptions, LedgerSigner, SystemClock, VerifyOptions};
 use bartizan_model::{Action, Outcome, Sighting, Verdict};
-use bartizan_policy::{Look, PolicySet};
+use bartizan_policy::{Look, PolicySet, Session};
 use bartizan_scan::{Redactor, Scanner};
 
 use crate::home::Home;
@@ -91,6 +91,11 @@ impl PolicyDecider {
     /// Decides under this policy, by this clock.
     pub fn new(set: Arc<PolicySet>, clock: Arc<dyn Clock>) -> Self {
         Self { set: RwLock::new(set), sessions: Arc::default(), clock }
+    }
+
+    /// What is remembered between the actions of this one's session.
+    pub fn session_of(&self, action: &Action) -> Arc<Session> {
+        self.sessions.of(action)
     }
 
     fn look<T>(&self, action: &Action, sightings: &[Sighting], look: impl FnOnce(&PolicySet, &Look<'_>) -> T) -> T {

@@ -1,6 +1,6 @@
 //! Actions in words, as tests beside a policy and `bartizan policy explain` write them.
 
-use bartizan_model::Deed;
+use bartizan_model::{Content, Deed, Origin};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -11,9 +11,25 @@ use crate::place::{did_you_mean, quoted};
 #[error("{0}")]
 pub struct CaseError(String);
 
-const KINDS: [&str; 8] = ["file.read", "file.write", "exec", "connect", "dns", "http", "tool", "secret"];
+const KINDS: [&str; 14] = [
+    "file.read",
+    "file.write",
+    "file.patch",
+    "exec",
+    "connect",
+    "dns",
+    "http",
+    "tool",
+    "secret",
+    "content",
+    "model",
+    "message",
+    "browser",
+    "computer",
+];
 const EXAMPLES: &str = "`file.read ~/notes.txt`, `file.write ./x`, `exec git push origin`, `connect example.com:443`, \
-    `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`";
+    `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`, `content retrieved https://example.com words`, \
+    `model openai/gpt-5`, `message email/bob@example.com words`, `browser click https://example.com/cart Pay`, `computer type`";
 
 /// Reads an action in words.
 ///
@@ -53,6 +69,50 @@ pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
             let (server, name) = rest.split_once('/').ok_or_else(|| needs("`server/name`"))?;
             Deed::ToolCall { server: server.to_owned(), name: name.to_owned(), arguments: Value::Null }
         }
+        "file.patch" => {
+            let path = file_path(rest, context).ok_or_else(|| needs("a path starting with `/`, `~/` or `./`"))?;
+            Deed::FilePatch { path, patch: Content::from("") }
+        }
+        "content" | "content.receive" => {
+            let (origin, rest) = word(rest);
+            let origin = match origin {
+                "user" => Origin::User,
+                "retrieved" => Origin::Retrieved,
+                "tool" => Origin::Tool,
+                _ => return Err(needs("`user`, `retrieved` or `tool`, then where it comes from, then its words")),
+            };
+            let (source, text) = word(rest);
+            Deed::ContentReceive { origin, source: source.to_owned(), content: text.into() }
+        }
+        "model" | "llm.request" if !rest.is_empty() => {
+            let (name, text) = word(rest);
+            let (provider, model) = match name.split_once('/') {
+                Some((provider, model)) => (Some(provider.to_owned()), model),
+                None => (None, name),
+            };
+            let (model, content) = (model.to_owned(), text.into());
+            Deed::LlmRequest { provider, model, content, input_tokens: None, output_tokens_max: None }
+        }
+        "message" | "message.send" => {
+            let (to, text) = word(rest);
+            let (channel, recipient) = to.split_once('/').ok_or_else(|| needs("`channel/recipient`"))?;
+            Deed::MessageSend { channel: channel.to_owned(), recipient: recipient.to_owned(), content: text.into() }
+        }
+        "browser" | "browser.act" => {
+            let (operation, rest) = word(rest);
+            let (url, label) = word(rest);
+            if url.is_empty() {
+                return Err(needs("what is done, a URL, and perhaps a label"));
+            }
+            let label = (!label.is_empty()).then(|| label.to_owned());
+            Deed::BrowserAct { operation: operation.to_owned(), url: url.to_owned(), label, content: None }
+        }
+        "computer" | "computer.act" if !rest.is_empty() => {
+            let (operation, target) = word(rest);
+            let target = (!target.is_empty()).then(|| target.to_owned());
+            Deed::ComputerAct { operation: operation.to_owned(), target, content: None }
+        }
+        "model" | "llm.request" | "computer" | "computer.act" => return Err(needs("a name")),
         "secret" | "secret.use" if !rest.is_empty() => Deed::SecretUse { name: rest.to_owned(), destination: None },
         "secret" | "secret.use" => return Err(needs("a name")),
         kind => {
@@ -60,6 +120,12 @@ pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
             return Err(CaseError(format!("{} is no action{hint}; write one such as {EXAMPLES}", quoted(text))));
         }
     })
+}
+
+/// The first word, and what follows it.
+fn word(text: &str) -> (&str, &str) {
+    let (word, rest) = text.split_once(char::is_whitespace).unwrap_or((text, ""));
+    (word, rest.trim())
 }
 
 /// Whether the text can be read, whatever home and workspace are.

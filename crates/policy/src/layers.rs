@@ -12,8 +12,9 @@ use bartizan_model::Effect;
 use crate::files::{Hold, List, PathAccess, Paths, Restriction};
 use crate::language::{CgroupLevel, Env, Limits, PolicyFile, RootLevel};
 use crate::path;
-use crate::pattern::{Segment, Wildcard};
+use crate::pattern::{PathPattern, Segment, Wildcard};
 use crate::place::At;
+use crate::session::Label;
 use crate::set::PolicySet;
 
 /// How long a person has to answer when no policy says: long enough to read, short enough that a program
@@ -161,6 +162,33 @@ impl PolicySet {
             .map(|section| section.rules.classify(&path))
             .min_by_key(|access| freedom(*access))
             .unwrap_or(PathAccess::Absent)
+    }
+
+    /// The labels of files that the box may read without asking. A pattern that could match a readable file counts,
+    /// whether or not there is such a file.
+    #[must_use]
+    pub fn readable_labels(&self) -> Vec<Label> {
+        let files = self.file_layer();
+        let roots: Vec<&PathBuf> =
+            [&files.read, &files.read_files, &files.write, &files.write_files].into_iter().flatten().collect();
+        let policies = std::iter::once(self.user.file()).chain(self.narrowing().map(|policy| policy.file()));
+        let rules = policies.filter_map(|file| file.labels.as_ref()).flat_map(|labels| labels.data.iter().flatten());
+        let mut found: Vec<Label> = Vec::new();
+        for rule in rules {
+            let Some(label) = Label::parse(&rule.value.label) else { continue };
+            let patterns = rule.value.files.iter().flat_map(|text| PathPattern::parse(text).unwrap_or_default());
+            let readable = patterns.into_iter().any(|pattern| {
+                let mut start = crate::deeds::base(&pattern, &self.context).to_vec();
+                start.extend_from_slice(pattern.literal_prefix().as_bytes());
+                let start = PathBuf::from(OsString::from_vec(if start.is_empty() { b"/".to_vec() } else { start }));
+                let hidden = matches!(self.classify(&start), PathAccess::Hidden);
+                !hidden && roots.iter().any(|root| root.starts_with(&start) || start.starts_with(root))
+            });
+            if readable && !found.contains(&label) {
+                found.push(label);
+            }
+        }
+        found
     }
 
     fn file_layer(&self) -> FileLayer {

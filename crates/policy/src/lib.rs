@@ -58,6 +58,6 @@ pub use place::{At, Place, PolicyError, PolicyErrors};
 pub use session::{Counters, Label, Session};
 pub use set::PolicySet;
 pub use suggest::Suggestion;
-pub use testing::TestResult;
+pub use testing::{Coverage, TestResult};
 pub use units::{Bytes, Cpus, Span};
 pub use yaml::POLICY_BYTES_MAX;

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use bartizan_model::Effect;
 
 use crate::builtin;
+use crate::files::PathAccess;
 use crate::host::{Host, HostPattern};
-use crate::language::{CommandRule, NetRule, PolicyFile, Ports, ToolRule};
-use crate::pattern::Wildcard;
+use crate::language::{CommandRule, NameRules, NetRule, PolicyFile, Ports, ToolRule};
+use crate::pattern::{Base, PathPattern, Wildcard};
 use crate::place::{At, Place};
 use crate::set::PolicySet;
 
@@ -39,7 +40,10 @@ impl PolicySet {
             lint.net(file);
             lint.names(file);
             lint.env(file, project);
+            lint.flow(file);
         }
+        lint.hidden_grants();
+        lint.untested();
         lint.warnings
     }
 }
@@ -262,6 +266,92 @@ impl Lint<'_> {
             if Wildcard::new(&name.value).is_any() {
                 self.warn(&name.place, "every secret may be used; name them".into());
             }
+        }
+    }
+
+    /// Rules over names that a stricter pattern takes everything from.
+    fn shadowed_names(&mut self, names: &NameRules) {
+        let lists = [(Effect::Allow, &names.allow), (Effect::Ask, &names.ask), (Effect::Deny, &names.deny)];
+        for (effect, list) in &lists {
+            for name in list.iter().flatten() {
+                let stricter =
+                    lists.iter().filter(|(other, _)| other > effect).flat_map(|(_, list)| list.iter().flatten());
+                let covers = |wide: &&At<String>| {
+                    let narrow = name.value.as_bytes();
+                    wide.value == name.value
+                        || (!narrow.contains(&b'?') && Wildcard::new(&wide.value).matches(narrow, false))
+                };
+                if let Some(winner) = stricter.clone().find(covers) {
+                    self.warn(&name.place, shadowed(&name.value, &winner.value, &winner.place));
+                }
+            }
+        }
+    }
+
+    /// Conditions that can't come about.
+    fn flow(&mut self, file: &PolicyFile) {
+        for names in [&file.secrets, &file.models, &file.messages].into_iter().flatten() {
+            self.shadowed_names(names);
+        }
+        let policies = std::iter::once(self.set.user.file()).chain(self.set.narrowing().map(|policy| policy.file()));
+        let given: Vec<&str> = policies
+            .filter_map(|file| file.labels.as_ref())
+            .flat_map(|labels| labels.data.iter().flatten())
+            .map(|rule| rule.value.label.as_str())
+            .collect();
+        for rule in file.flow.iter().flatten() {
+            let missing = |label: &&String| label.starts_with("internal:") && !given.contains(&label.as_str());
+            let when = &rule.value.when;
+            if !when.read.is_empty() && when.read.iter().all(|label| missing(&label)) {
+                let message = format!(
+                    "this never holds: nothing in `labels` gives the label `{}`; add it under `labels.data`",
+                    when.read.join("`, `")
+                );
+                self.warn(&rule.place, message);
+            }
+            for pattern in rule.value.ask.iter().filter(|pattern| rule.value.deny.contains(pattern)) {
+                self.warn(
+                    &rule.place,
+                    format!("`{pattern}` stands in `ask` and in `deny`, which wins; leave it out of `ask`"),
+                );
+            }
+        }
+    }
+
+    /// Files that are granted and hidden again.
+    fn hidden_grants(&mut self) {
+        let Some(files) = &self.set.user.file().files else { return };
+        for text in [&files.read, &files.write, &files.programs].into_iter().flatten().flatten() {
+            let hidden = PathPattern::parse(&text.value).unwrap_or_default().into_iter().all(|pattern| {
+                let base = crate::deeds::base(&pattern, self.set.context());
+                let path = directory(base).join(pattern.literal_prefix().trim_start_matches('/'));
+                (pattern.base != Base::Root || !pattern.literal_prefix().is_empty())
+                    && self.set.classify(&path) == PathAccess::Hidden
+            });
+            if hidden {
+                self.warn(&text.place, format!("`{}` never applies: `deny` hides all of it", text.value));
+            }
+        }
+    }
+
+    /// What is allowed by a pattern although no case asks for it. Only where the file has cases at all.
+    fn untested(&mut self) {
+        let Some(own) = self.set.user.sources().first() else { return };
+        if self.set.user.file().tests.is_empty() || own.starts_with(builtin::SOURCE_PREFIX) {
+            return;
+        }
+        let results = self.set.run_tests();
+        let mut wide: Vec<(Place, String)> = Vec::new();
+        self.set.compiled.each_rule(&mut |rule, effect, place| {
+            let text = rule.text.as_deref().unwrap_or_default();
+            let needed = results.iter().filter_map(|result| result.verdict.as_ref()).any(|verdict| verdict.rule == rule);
+            if effect == Effect::Allow && *place.source == **own && text.contains('*') && !needed {
+                let message = format!("`{text}` grants more than any case needs: no case is decided by it; name what is meant, or add a case");
+                wide.push((place.clone(), message));
+            }
+        });
+        for (place, message) in wide {
+            self.warn(&place, message);
         }
     }
 

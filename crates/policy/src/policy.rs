@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bartizan_model::{Deed, Effect};
+use bartizan_model::{Deed, Effect, RuleRef};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -129,6 +129,25 @@ impl Compiled {
                 default_place: section.default.as_ref().map(|default| default.place.clone()),
             }),
             guards: guards::compile(file, context, layer),
+        }
+    }
+
+    /// Tells every rule with its effect and place, those of guards too.
+    pub(crate) fn each_rule(&self, tell: &mut dyn FnMut(RuleRef, Effect, &Place)) {
+        let names = [&self.tools, &self.secrets, &self.models, &self.messages, &self.browser, &self.computer];
+        let lists = [
+            self.files.as_ref().map(|section| &section.rules.rules),
+            self.exec.as_ref().map(|section| &section.rules.rules),
+            self.net.as_ref().map(|section| &section.rules.rules),
+        ];
+        let names = names.into_iter().flatten().map(|section| &section.rules.rules);
+        for rule in lists.into_iter().flatten().chain(names).flatten() {
+            if let Some(place) = &rule.place {
+                tell(rule.reference(), rule.effect, place);
+            }
+        }
+        for guard in &self.guards {
+            guard.each_rule(tell);
         }
     }
 

@@ -1,6 +1,6 @@
 //! The policy in force: the user's, and those that can only narrow it: a project's, a file's over a persona, overlays.
 
-use bartizan_model::{ActionId, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, Verdict};
+use bartizan_model::{ActionId, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, Risk, Verdict};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -78,26 +78,32 @@ impl PolicySet {
     /// Decides over one deed with what a scanner saw in it and what its session remembers. Changes nothing.
     #[must_use]
     pub fn decide_with(&self, deed: &Deed, look: &Look<'_>) -> Decision<'_> {
-        let ruling = self.rule(deed, look);
+        self.decide_layers(deed, look, usize::MAX)
+    }
+
+    /// The same by the user's policy and so many of those that narrow it.
+    pub(crate) fn decide_layers(&self, deed: &Deed, look: &Look<'_>, layers: usize) -> Decision<'_> {
+        let ruling = self.rule(deed, look, layers);
         let mut findings = Findings::default();
         let duties = ruling.duties;
-        self.each_guard(deed, |guard, policy| guard.check(&Scene { deed, policy, duties, look }, &mut findings));
+        self.each_guard(deed, layers, |guard, policy| {
+            guard.check(&Scene { deed, policy, duties, look }, &mut findings);
+        });
         Decision::new(deed, ruling, findings, self.digest)
     }
 
     /// What the rules of sections say.
-    fn rule(&self, deed: &Deed, look: &Look<'_>) -> Ruling<'_> {
+    fn rule(&self, deed: &Deed, look: &Look<'_>, layers: usize) -> Ruling<'_> {
         let user =
             self.compiled.decide_where(deed, look.caught).unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
-        let narrowing =
-            self.narrowing.iter().filter_map(|narrowing| narrowing.compiled.decide_where(deed, look.caught));
-        narrowing.fold(user, narrow)
+        let narrowing = self.narrowing.iter().take(layers);
+        narrowing.filter_map(|narrowing| narrowing.compiled.decide_where(deed, look.caught)).fold(user, narrow)
     }
 
-    fn each_guard(&self, deed: &Deed, mut tell: impl FnMut(&dyn Guard, &Compiled)) {
+    fn each_guard(&self, deed: &Deed, layers: usize, mut tell: impl FnMut(&dyn Guard, &Compiled)) {
         let kind = deed.kind();
-        let policies =
-            std::iter::once(&self.compiled).chain(self.narrowing.iter().map(|narrowing| &narrowing.compiled));
+        let narrowing = self.narrowing.iter().take(layers).map(|narrowing| &narrowing.compiled);
+        let policies = std::iter::once(&self.compiled).chain(narrowing);
         for compiled in policies {
             for guard in compiled.guards.iter().filter(|guard| guard.interest().holds(kind)) {
                 tell(guard.as_ref(), compiled);
@@ -119,22 +125,23 @@ impl PolicySet {
     ) -> Result<(), Box<Verdict>> {
         let Some(session) = look.session else { return Ok(()) };
         session.start(look.now);
-        let duties = self.rule(deed, look).duties;
+        let duties = self.rule(deed, look, usize::MAX).duties;
         let mut charges = Vec::new();
-        self.each_guard(deed, |guard, policy| guard.charge(&Scene { deed, policy, duties, look }, &mut charges));
+        self.each_guard(deed, usize::MAX, |guard, policy| {
+            guard.charge(&Scene { deed, policy, duties, look }, &mut charges)
+        });
         for charge in &mut charges {
             charge.forced = charge.over == Effect::Ask && verdict.effect == Effect::Ask;
         }
         if let Err(charge) = session.reserve(action, charges) {
             let mut decision = self.decide_with(deed, look);
-            let rule = charge.key.to_string();
             let message = format!("its budget of {} was used up by others meanwhile", charge.unit.as_str());
-            decision.add(
-                Found::new("budgets", Effect::Deny, bartizan_model::Risk::Medium, "budgets", None, message).text(rule),
-            );
+            let rule = charge.rule.to_string();
+            let risk = Risk::Medium;
+            decision.add(Found::new("budgets", Effect::Deny, risk, rule, None, message));
             return Err(Box::new(decision.to_verdict()));
         }
-        self.each_guard(deed, |guard, policy| guard.learn(&Scene { deed, policy, duties, look }, session));
+        self.each_guard(deed, usize::MAX, |guard, policy| guard.learn(&Scene { deed, policy, duties, look }, session));
         Ok(())
     }
 

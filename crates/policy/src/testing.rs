@@ -1,12 +1,12 @@
 //! Runs the cases written beside a policy.
 
-use bartizan_model::{Effect, Verdict};
+use bartizan_model::{Effect, RuleRef, Verdict};
 
 use crate::cases::parse_case;
-use crate::decision::{Decision, Ruling};
-use crate::guards::Findings;
+use crate::guards::Look;
 use crate::language::Case;
 use crate::place::Place;
+use crate::session::Session;
 use crate::set::PolicySet;
 
 /// How one case went.
@@ -32,7 +32,45 @@ impl TestResult {
     }
 }
 
+/// How often cases came down to one rule.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Coverage {
+    /// The rule.
+    pub rule: RuleRef,
+    /// What it says.
+    pub effect: Effect,
+    /// How many cases it decided.
+    pub cases: usize,
+}
+
 impl PolicySet {
+    /// For each rule written in the policy files in force themselves, not in what they extend, how many of these
+    /// cases it decided.
+    #[must_use]
+    pub fn coverage(&self, results: &[TestResult]) -> Vec<Coverage> {
+        let own: Vec<&str> = std::iter::once(&self.user)
+            .chain(self.narrowing())
+            .filter_map(|policy| policy.sources().first().map(String::as_str))
+            .collect();
+        let compiled =
+            std::iter::once(&self.compiled).chain(self.narrowing.iter().map(|narrowing| &narrowing.compiled));
+        let mut covered: Vec<Coverage> = Vec::new();
+        for compiled in compiled {
+            compiled.each_rule(&mut |rule, effect, place| {
+                if own.contains(&&*place.source) {
+                    let decided = |result: &&TestResult| {
+                        result
+                            .verdict
+                            .as_ref()
+                            .is_some_and(|verdict| verdict.rule.rule == rule.rule && verdict.rule.source == rule.source)
+                    };
+                    covered.push(Coverage { cases: results.iter().filter(decided).count(), rule, effect });
+                }
+            });
+        }
+        covered
+    }
+
     /// Runs the cases of the policy files in force: the user's against the user's policy alone, the
     /// project's against both together. Cases of what they extend are those files' own.
     #[must_use]
@@ -57,12 +95,11 @@ impl PolicySet {
                 return result;
             }
         };
-        let verdict = if together {
-            self.verdict(&deed)
-        } else {
-            let ruling = self.compiled.decide(&deed).unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
-            Decision::new(&deed, ruling, Findings::default(), self.digest()).to_verdict()
-        };
+        let session = Session::new();
+        case.read.iter().for_each(|label| session.add_label(label));
+        let look = Look { sightings: &case.seen, session: Some(&session), ..Look::default() };
+        let layers = if together { usize::MAX } else { 0 };
+        let verdict = self.decide_layers(&deed, &look, layers).to_verdict();
         let by = match &verdict.rule.source {
             Some(source) => format!("`{}` ({source})", verdict.rule.rule),
             None => format!("`{}`", verdict.rule.rule),

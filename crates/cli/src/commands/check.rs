@@ -19,15 +19,15 @@ use crate::wiring::{Trust, wire};
 /// Decide actions read from standard input, one JSON object a line
 ///
 /// Reads lines like {"kind":"net.connect","host":"example.com","port":443}, or
-/// {"id":1,"action":{…}}, and answers each with one line: effect (allow, ask, deny), risk, rule,
+/// {"id":1,"session":"s","action":{…}}, and answers each with one line: effect (allow, ask, deny), risk, rule,
 /// reason and the policy's digest, or an error. Whoever gets no verdict must deny. Every decision is
-/// recorded in the ledger.
+/// recorded in the ledger. Lines of one `session` share what they read, did and used up.
 #[derive(Args)]
 pub struct Check {
     /// Decide for this persona
-    #[arg(long, value_name = "NAME", conflicts_with = "policy")]
+    #[arg(long, value_name = "NAME")]
     persona: Option<String>,
-    /// Decide under this policy
+    /// Decide under this policy; with `--persona` it narrows the persona
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// The name of whoever acts, as it stands in the ledger
@@ -55,15 +55,18 @@ impl Check {
         let mut failed = false;
         while let Some(line) = next_line(&mut input)? {
             let answer = match line.and_then(|line| CheckRequest::parse(&line)) {
-                Ok(CheckRequest { id, deed }) => {
+                Ok(CheckRequest { id, session, instructions, trusted, deed }) => {
                     let action = Action {
                         id: ActionId::generate(),
                         deed,
                         principal: principal.clone(),
                         run: None,
-                        session: None,
+                        session,
                         process: None,
                     };
+                    let memory = wired.decider.session_of(&action);
+                    instructions.iter().for_each(|text| memory.instruct(text));
+                    trusted.iter().for_each(|value| memory.trust(value));
                     match runtime.block_on(wired.gate.judge(action)) {
                         Ok(verdict) => CheckAnswer { id, verdict: Some(verdict), error: None },
                         Err(refusal) => CheckAnswer { id, verdict: None, error: Some(refusal.to_string()) },

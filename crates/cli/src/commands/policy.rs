@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 use bartizan_ledger::{Index, Query};
 use bartizan_model::{Deed, Effect, Record, Verdict};
-use bartizan_policy::{PolicySet, parse_case};
+use bartizan_policy::{Coverage, PolicySet, parse_case};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
@@ -29,7 +29,7 @@ pub enum Policy {
     /// Propose the smallest addition that would allow what a run was denied
     Suggest(Suggest),
     /// Run the allow, ask and deny cases written in the policy
-    Test(Chosen),
+    Test(Test),
     /// Compare two policies by what they decide, not by their text
     Diff(Diff),
     /// Decide again what was done, under another policy
@@ -40,9 +40,9 @@ pub enum Policy {
 #[derive(Args)]
 pub struct Chosen {
     /// This persona's
-    #[arg(long, value_name = "NAME", conflicts_with = "policy")]
+    #[arg(long, value_name = "NAME")]
     persona: Option<String>,
-    /// This file [default: the configured policy]
+    /// This file; with `--persona` it narrows the persona [default: the configured policy]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// As JSON
@@ -65,6 +65,16 @@ pub struct Explain {
     /// One action, e.g. `connect api.github.com:443`, `file.write ./.envrc`, `exec git push`, `http GET https://…`, `dns example.com`, `tool github/search`
     #[arg(value_name = "ACTION")]
     action: Vec<String>,
+}
+
+/// Run the cases written in a policy
+#[derive(Args)]
+pub struct Test {
+    #[command(flatten)]
+    chosen: Chosen,
+    /// Say for each rule of the policy's own file how many cases it decided
+    #[arg(long)]
+    coverage: bool,
 }
 
 /// Suggest additions
@@ -91,7 +101,7 @@ impl Policy {
             Self::Lint(chosen) => lint(&home, style, &chosen),
             Self::Explain(explain) => explain.run(&home, style),
             Self::Suggest(suggest) => suggest.run(&home, style),
-            Self::Test(chosen) => test(&home, style, &chosen),
+            Self::Test(test) => test.run(&home, style),
             Self::Diff(diff) => diff.run(&home, style),
             Self::Simulate(simulate) => simulate.run(&home, style),
         }
@@ -241,41 +251,60 @@ impl Suggest {
     }
 }
 
-fn test(home: &Home, style: Style, chosen: &Chosen) -> anyhow::Result<ExitCode> {
-    let policies = chosen.load(home)?;
-    let results = PolicySet::run_tests(&policies.set);
-    let failed = results.iter().filter(|result| !result.passed()).count();
-    if chosen.json {
-        let results: Vec<_> = results
-            .iter()
-            .map(|result| {
-                json!({
-                    "action": result.action,
-                    "place": result.place.to_string(),
-                    "expected": result.expected,
-                    "verdict": result.verdict,
-                    "passed": result.passed(),
-                    "problem": result.problem,
+impl Test {
+    fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
+        let policies = self.chosen.load(home)?;
+        let results = PolicySet::run_tests(&policies.set);
+        let coverage = if self.coverage { policies.set.coverage(&results) } else { Vec::new() };
+        let failed = results.iter().filter(|result| !result.passed()).count();
+        if self.chosen.json {
+            let results: Vec<_> = results
+                .iter()
+                .map(|result| {
+                    json!({
+                        "action": result.action,
+                        "place": result.place.to_string(),
+                        "expected": result.expected,
+                        "verdict": result.verdict,
+                        "passed": result.passed(),
+                        "problem": result.problem,
+                    })
                 })
-            })
-            .collect();
-        output::print_json(&json!({ "passed": results.len() - failed, "failed": failed, "cases": results }))?;
-    } else {
-        let mut stdout = io::stdout().lock();
-        for result in results.iter().filter(|result| !result.passed()) {
-            let problem = result.problem.as_deref().unwrap_or("");
-            writeln!(
-                stdout,
-                "{}  {}: {} `{}`",
-                style.bad("FAIL"),
-                result.place,
-                result.expected.as_str(),
-                short(&result.action, 200)
-            )?;
-            writeln!(stdout, "      {}", short(problem, 400))?;
+                .collect();
+            let mut report = json!({ "passed": results.len() - failed, "failed": failed, "cases": results });
+            if let (true, Some(fields)) = (self.coverage, report.as_object_mut()) {
+                let rule = |rule: &Coverage| json!({ "rule": rule.rule, "effect": rule.effect, "cases": rule.cases });
+                fields.insert("coverage".into(), coverage.iter().map(rule).collect());
+            }
+            output::print_json(&report)?;
+        } else {
+            let mut stdout = io::stdout().lock();
+            for result in results.iter().filter(|result| !result.passed()) {
+                let problem = result.problem.as_deref().unwrap_or("");
+                writeln!(
+                    stdout,
+                    "{}  {}: {} `{}`",
+                    style.bad("FAIL"),
+                    result.place,
+                    result.expected.as_str(),
+                    short(&result.action, 200)
+                )?;
+                writeln!(stdout, "      {}", short(problem, 400))?;
+            }
+            for covered in &coverage {
+                let text = covered.rule.text.as_deref().unwrap_or("");
+                let line = format!("{:<28} {}", short(&covered.rule.rule, 28), short(text, 80));
+                let count = format!("{:>4} cases", covered.cases);
+                let count = if covered.cases == 0 { style.warn(&count) } else { count };
+                writeln!(stdout, "{count}  {:<5} {line}", covered.effect.as_str())?;
+            }
+            let count = results.len() - failed;
+            if self.coverage {
+                let decided = coverage.iter().filter(|covered| covered.cases > 0).count();
+                writeln!(stdout, "{decided} of {} rules decided a case", coverage.len())?;
+            }
+            writeln!(stdout, "{count} passed, {failed} failed").context("failed to write")?;
         }
-        let count = results.len() - failed;
-        writeln!(stdout, "{count} passed, {failed} failed").context("failed to write")?;
+        Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
-    Ok(if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

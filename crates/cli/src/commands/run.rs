@@ -28,9 +28,9 @@ const EXIT_SIGNAL_BASE: i32 = 128;
 #[derive(Args)]
 pub struct Run {
     /// The persona to run as: a built-in or one of your own
-    #[arg(long, value_name = "NAME", conflicts_with = "policy")]
+    #[arg(long, value_name = "NAME")]
     persona: Option<String>,
-    /// The policy to run under, instead of the configured one
+    /// The policy to run under, instead of the configured one; with `--persona` it narrows the persona
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
     /// What to call this run [default: the program's name]

@@ -192,6 +192,10 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     observers.extend(wanted.events.clone().map(|events| events as Arc<dyn Observer>));
     let wired = wire(home, &trust, policies.set.clone(), observers)?;
     let recovery = recover(home, &wired)?;
+    let memory = wired.decider.session_of(&action);
+    // What the box may read needs no question, so the run counts as having read it from the start.
+    policies.set.readable_labels().iter().for_each(|label| memory.add_label(label));
+    memory.instruct(&action.deed.target());
     let redactor = bartizan_scan::Redactor::standard();
     let inside = Inside {
         home,

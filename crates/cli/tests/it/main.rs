@@ -19,6 +19,7 @@ mod check;
 mod disks;
 mod effects;
 mod escapes;
+mod flow;
 mod homes;
 mod last_words;
 mod ledgers;

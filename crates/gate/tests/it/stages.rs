@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bartizan_gate::{Answer, Approver, BoxFuture, Question, RefusalCause};
-use bartizan_model::{Approval, ApprovalReach, Deed, Digest, Effect, Outcome, OutcomeStatus, Record, Refused};
+use bartizan_model::{
+    Action, Approval, ApprovalReach, Content, Deed, Digest, Effect, Outcome, OutcomeStatus, Record, Refused,
+};
 
 use crate::world::{World, connect};
 
@@ -152,4 +154,79 @@ async fn judging_records_without_doing() {
     assert_eq!(gate.judge(connect("deny.test")).await.unwrap().effect, Effect::Deny);
     assert_eq!(gate.judge(connect("ask.test")).await.unwrap().effect, Effect::Ask);
     assert_eq!(world.kinds(), ["judged", "judged"]);
+}
+
+fn send(content: Content) -> Action {
+    let mut action = connect("allow.test");
+    action.deed = Deed::MessageSend { channel: "email".into(), recipient: "bob@example.com".into(), content };
+    action
+}
+
+#[tokio::test]
+async fn content_is_looked_at_and_kept_only_sealed() {
+    let world = World::new();
+    let (gate, _) = world.gate();
+    let token = format!("ghp_{}", "a1B2".repeat(9));
+    let refusal = gate.admit(send(format!("take {token}").into())).await.unwrap_err();
+    assert!(matches!(refusal.cause(), RefusalCause::Policy));
+    let armed = gate.admit(send("plain words".into())).await.unwrap();
+    assert!(armed.sightings().is_empty());
+    gate.close(armed, Outcome::new(OutcomeStatus::Done)).await.unwrap();
+    gate.judge(send(Content::Bytes(b"other words".to_vec()))).await.unwrap();
+    let records = world.records.lock().unwrap();
+    let text = serde_json::to_string(&*records).unwrap();
+    assert!(!text.contains(&token) && !text.contains("words") && !text.contains("base64"), "{text}");
+    for record in records.iter() {
+        let (Record::Opened { action, action_digest, .. }
+        | Record::Refused { action, action_digest, .. }
+        | Record::Judged { action, action_digest, .. }) = record
+        else {
+            continue;
+        };
+        assert_eq!(action.digest().unwrap(), *action_digest, "a digest can be made again from what is kept");
+    }
+}
+
+#[tokio::test]
+async fn content_that_cannot_be_looked_at_is_refused() {
+    let world = World::new();
+    let (gate, _) = world.gate();
+    let sealed = Content::from("words").sealed();
+    assert!(gate.admit(send(sealed.clone())).await.unwrap_err().to_string().contains("sealed"));
+    assert!(gate.judge(send(sealed)).await.is_err());
+    let large = "x".repeat(bartizan_model::CONTENT_BYTES_MAX + 1);
+    assert!(gate.admit(send(large.into())).await.unwrap_err().to_string().contains("the most is"));
+    assert_eq!(world.kinds(), ["noted"]);
+}
+
+#[tokio::test]
+async fn whoever_decides_hears_what_becomes_of_it() {
+    let world = World::new();
+    let (gate, _) = world.gate();
+    let ways = || std::mem::take(&mut *world.ways.lock().unwrap());
+    let armed = gate.admit(connect("allow.test")).await.unwrap();
+    assert_eq!(ways(), ["begin"]);
+    gate.close(armed, Outcome::new(OutcomeStatus::Done)).await.unwrap();
+    assert_eq!(ways(), ["done"]);
+    gate.admit(connect("deny.test")).await.unwrap_err();
+    assert!(ways().is_empty());
+    gate.admit(connect("vault.test")).await.unwrap_err();
+    assert_eq!(ways(), ["begin", "failed"]);
+    gate.judge(connect("allow.test")).await.unwrap();
+    assert_eq!(ways(), ["begin", "done"]);
+    *world.ledger_broken.lock().unwrap() = true;
+    gate.admit(connect("allow.test")).await.unwrap_err();
+    assert_eq!(ways(), ["begin", "never"]);
+}
+
+#[tokio::test]
+async fn what_was_used_up_meanwhile_is_refused() {
+    let world = World::new();
+    let (gate, _) = world.gate();
+    *world.used_up.lock().unwrap() = true;
+    let refusal = gate.admit(connect("allow.test")).await.unwrap_err();
+    assert!(matches!(refusal.cause(), RefusalCause::Policy));
+    assert_eq!(refusal.rule().unwrap().rule, "budgets.test");
+    assert_eq!(world.kinds(), ["refused"]);
+    assert_eq!(gate.judge(connect("allow.test")).await.unwrap().effect, Effect::Deny);
 }

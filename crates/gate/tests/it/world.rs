@@ -8,8 +8,8 @@ use bartizan_gate::{
     SecretsError, SignError, Signer, Standing,
 };
 use bartizan_model::{
-    Action, ActionId, Approval, Deed, Digest, Effect, Principal, Record, Risk, RuleRef, SealedReceipt, Sighting,
-    Verdict,
+    Action, ActionId, Approval, Deed, Digest, Effect, Outcome, OutcomeStatus, Principal, Record, Risk, RuleRef,
+    SealedReceipt, Sighting, SightingClass, Verdict,
 };
 use bartizan_scan::Redactor;
 use jiff::Timestamp;
@@ -21,6 +21,10 @@ pub struct World {
     pub now: Mutex<Timestamp>,
     pub kept: Mutex<Vec<(Approval, Digest)>>,
     pub deny_everything: Mutex<bool>,
+    /// What the decider was told of the way of actions: `begin`, `done`, `failed`, `never`.
+    pub ways: Mutex<Vec<&'static str>>,
+    /// Nothing may begin any more.
+    pub used_up: Mutex<bool>,
 }
 
 impl World {
@@ -32,6 +36,8 @@ impl World {
             now: Mutex::new("2026-01-01T00:00:00Z".parse().unwrap()),
             kept: Mutex::default(),
             deny_everything: Mutex::default(),
+            ways: Mutex::default(),
+            used_up: Mutex::default(),
         })
     }
 
@@ -79,8 +85,13 @@ pub fn connect(host: &str) -> Action {
 }
 
 impl Decider for World {
-    fn decide(&self, action: &Action, _: &[Sighting]) -> Verdict {
-        let Deed::NetConnect { host, .. } = &action.deed else { unreachable!() };
+    fn decide(&self, action: &Action, sightings: &[Sighting]) -> Verdict {
+        let host = match &action.deed {
+            Deed::NetConnect { host, .. } => host.as_str(),
+            // What holds a secret may not leave.
+            _ if sightings.iter().any(|seen| seen.class == SightingClass::Secret) => "deny.test",
+            _ => "allow.test",
+        };
         let effect = match host.split('.').next() {
             _ if *self.deny_everything.lock().unwrap() => Effect::Deny,
             Some("allow" | "vault") => Effect::Allow,
@@ -96,6 +107,26 @@ impl Decider for World {
             obligations: Vec::new(),
             policy: Digest::of_bytes(b"policy"),
         }
+    }
+
+    fn begin(&self, action: &Action, sightings: &[Sighting], _: &Verdict) -> Result<(), Box<Verdict>> {
+        if *self.used_up.lock().unwrap() {
+            let mut verdict = self.decide(action, sightings);
+            verdict.effect = Effect::Deny;
+            verdict.rule.rule = "budgets.test".into();
+            return Err(Box::new(verdict));
+        }
+        self.ways.lock().unwrap().push("begin");
+        Ok(())
+    }
+
+    fn settle(&self, _: &Action, outcome: Option<&Outcome>) {
+        let way = match outcome.map(|outcome| outcome.status) {
+            Some(OutcomeStatus::Done) => "done",
+            Some(_) => "failed",
+            None => "never",
+        };
+        self.ways.lock().unwrap().push(way);
     }
 
     fn approval_timeout(&self) -> Duration {

@@ -104,5 +104,5 @@ impl Decoder {
 
 /// Hosts have no slash, unless they are ranges, which start with a digit or hold colons.
 fn is_tool(text: &str) -> bool {
-    text.contains('/') && crate::address::Range::parse(text).is_err()
+    text.contains('/') && !text.contains("://") && crate::address::Range::parse(text).is_err()
 }

@@ -33,7 +33,7 @@ struct BudgetGuard {
 /// One budget of one unit.
 #[derive(Debug)]
 struct Line {
-    rule: String,
+    rule: Arc<str>,
     place: Place,
     scope: Scope,
     key: Arc<str>,
@@ -92,7 +92,7 @@ impl BudgetGuard {
         for (unit, limit) in amounts {
             let Some((limit, place)) = limit else { continue };
             self.lines.push(Line {
-                rule: format!("{rule}.{}", unit.as_str()),
+                rule: Arc::from(format!("{rule}.{}", unit.as_str())),
                 place: place.clone(),
                 scope,
                 key: Arc::from(format!("{layer} {key} {}", unit.as_str())),
@@ -148,6 +148,7 @@ impl BudgetGuard {
                 let charge = Charge {
                     scope: line.scope,
                     key: line.key.clone(),
+                    rule: line.rule.clone(),
                     unit: line.unit,
                     amount,
                     limit: line.limit,
@@ -217,7 +218,7 @@ impl Guard for BudgetGuard {
                     "budgets",
                     self.over,
                     Risk::Medium,
-                    line.rule.clone(),
+                    line.rule.to_string(),
                     Some(&line.place),
                     message,
                 ));

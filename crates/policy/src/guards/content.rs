@@ -66,10 +66,19 @@ impl Rule {
     }
 }
 
-/// Where the bytes would go, as `to` names it.
+/// Where the bytes would go, as `to` names it: a word for the sort of place, and the place itself.
 fn sinks(deed: &Deed) -> impl Iterator<Item = Cow<'_, str>> {
-    let clipboard = matches!(deed, Deed::ComputerAct { operation, .. } if operation.starts_with("clipboard"));
-    names(deed).chain(clipboard.then_some(Cow::Borrowed("clipboard")))
+    let word = match deed {
+        Deed::FileWrite { .. } | Deed::FilePatch { .. } => "file",
+        Deed::HttpRequest { .. } => "http",
+        Deed::LlmRequest { .. } => "model",
+        Deed::MessageSend { .. } => "message",
+        Deed::ToolCall { .. } => "tool",
+        Deed::BrowserAct { .. } => "browser",
+        Deed::ComputerAct { operation, .. } if operation.starts_with("clipboard") => "clipboard",
+        _ => "computer",
+    };
+    std::iter::once(Cow::Borrowed(word)).chain(names(deed))
 }
 
 impl Guard for ContentGuard {

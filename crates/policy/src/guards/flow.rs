@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use bartizan_model::{Deed, Effect, Risk};
+use bartizan_model::{Deed, Effect, Risk, RuleRef};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -194,6 +194,14 @@ impl Guard for FlowGuard {
             if rule.after.get(step).is_some_and(|pattern| pattern.matches(scene.deed, scene.duties.inspect_http)) {
                 session.set_progress(&rule.key, Progress { step: step + 1, at: scene.look.now });
             }
+        }
+    }
+
+    fn each_rule(&self, tell: &mut dyn FnMut(RuleRef, Effect, &Place)) {
+        for rule in &self.rules {
+            let effect = if rule.deny.is_empty() { Effect::Ask } else { Effect::Deny };
+            let source = Some(rule.place.short());
+            tell(RuleRef { rule: rule.name.clone(), text: None, source }, effect, &rule.place);
         }
     }
 

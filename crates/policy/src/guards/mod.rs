@@ -49,6 +49,11 @@ pub(crate) trait Guard: std::fmt::Debug + Send + Sync {
         let _ = (scene, session);
     }
 
+    /// Tells its rules, as findings name them.
+    fn each_rule(&self, tell: &mut dyn FnMut(RuleRef, Effect, &Place)) {
+        let _ = tell;
+    }
+
     /// What it does, in sentences for `bartizan policy explain`.
     fn explain(&self) -> Vec<String>;
 }
@@ -153,14 +158,6 @@ impl Found {
     ) -> Self {
         let rule = RuleRef { rule: rule.into(), text: None, source: place.map(Place::short) };
         Self { guard, message: message.into(), effect, rule, risk }
-    }
-}
-
-impl Found {
-    /// The same with the rule's own text.
-    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
-        self.rule.text = Some(text.into());
-        self
     }
 }
 

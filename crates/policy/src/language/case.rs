@@ -1,9 +1,10 @@
 //! Key `tests`.
 
-use bartizan_model::Effect;
+use bartizan_model::{Effect, Sighting};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 
 use crate::place::At;
+use crate::session::Label;
 
 /// A case a policy promises: an action in words, what becomes of it, and by which rule.
 #[derive(Debug, Clone, PartialEq)]
@@ -14,6 +15,10 @@ pub struct Case {
     pub action: At<String>,
     /// The rule that must decide: its dotted place or its text.
     pub rule: Option<String>,
+    /// What a scanner saw in its content: a class, perhaps `:` and a kind, perhaps a score from 0 to 100.
+    pub seen: Vec<Sighting>,
+    /// Labels of what was read before it in the same session.
+    pub read: Vec<Label>,
 }
 
 impl JsonSchema for Case {
@@ -22,6 +27,13 @@ impl JsonSchema for Case {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        let seen = json_schema!({
+            "type": "string",
+            "description": "What a scanner saw in its content: class, perhaps a kind, perhaps a score.",
+            "examples": ["secret:github-token", "injection 80", "personal:email"]
+        });
+        let label =
+            json_schema!({ "type": "string", "description": "What was read before.", "examples": ["untrusted"] });
         let of = |effect: &str| {
             json_schema!({
                 "type": "object",
@@ -29,7 +41,9 @@ impl JsonSchema for Case {
                 "required": [effect],
                 "properties": {
                     effect: { "type": "string", "examples": ["connect api.github.com:443", "file.read ~/.ssh/id_rsa"] },
-                    "rule": { "type": "string", "description": "The rule that must decide." }
+                    "rule": { "type": "string", "description": "The rule that must decide." },
+                    "seen": { "oneOf": [seen, { "type": "array", "items": seen }] },
+                    "read": { "oneOf": [label, { "type": "array", "items": label }] }
                 }
             })
         };

@@ -43,8 +43,8 @@ pub struct ContentRule {
     /// The kind, which may hold `*`, e.g. `github-token`; every kind when absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Where it would go, which may hold `*`: a host, `server/tool`, `provider/model`, `channel/recipient`, a path,
-    /// `clipboard`; everywhere when absent.
+    /// Where it would go, which may hold `*`: `file`, `http`, `model`, `message`, `tool`, `browser`, `computer`,
+    /// `clipboard`, or a host, a path, `server/tool`, `provider/model`, `channel/recipient`; everywhere when absent.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     #[schemars(schema_with = "crate::language::one_or_many")]
     pub to: Vec<String>,

@@ -39,6 +39,8 @@ pub(crate) struct Charge {
     pub(crate) scope: Scope,
     /// Names the counter; one for each rule and unit.
     pub(crate) key: Arc<str>,
+    /// The rule that limits it, e.g. `budgets.session.requests`.
+    pub(crate) rule: Arc<str>,
     pub(crate) unit: Unit,
     pub(crate) amount: u64,
     pub(crate) limit: u64,

@@ -429,5 +429,72 @@ fn actions_in_words_are_read_or_refused() {
     ] {
         assert!(parse_case(bad, &context).is_err(), "{bad}");
     }
-    expect!["`fle.read /x` is no action; did you mean `file.read`?; write one such as `file.read ~/notes.txt`, `file.write ./x`, `exec git push origin`, `connect example.com:443`, `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`"].assert_eq(&parse_case("fle.read /x", &context).unwrap_err().to_string());
+    expect!["`fle.read /x` is no action; did you mean `file.read`?; write one such as `file.read ~/notes.txt`, `file.write ./x`, `exec git push origin`, `connect example.com:443`, `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`, `content retrieved https://example.com words`, `model openai/gpt-5`, `message email/bob@example.com words`, `browser click https://example.com/cart Pay`, `computer type`"].assert_eq(&parse_case("fle.read /x", &context).unwrap_err().to_string());
+}
+
+#[test]
+fn warns_of_what_never_applies_and_of_what_nobody_needs() {
+    let lint = |yaml: &str| set(yaml).lint().iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert_eq!(lint("flow: [{ when: { read: untrusted }, ask: [exec] }]"), "");
+    expect![
+        "my.yaml:2:8: this never holds: nothing in `labels` gives the label `internal:a`; add it under `labels.data`"
+    ]
+    .assert_eq(&lint("flow: [{ when: { read: internal:a }, ask: [exec] }]"));
+    assert_eq!(
+        lint(
+            "flow: [{ when: { read: internal:a }, ask: [exec] }]\nlabels: { data: [{ label: internal:a, files: [~/a] }] }"
+        ),
+        ""
+    );
+    expect!["my.yaml:2:8: `exec` stands in `ask` and in `deny`, which wins; leave it out of `ask`"]
+        .assert_eq(&lint("flow: [{ when: { read: secret }, ask: [exec], deny: [exec] }]"));
+    expect!["my.yaml:2:19: `openai/gpt-5` never applies: `openai/*` (my.yaml:2) is stricter and matches all of it"]
+        .assert_eq(&lint("models: { allow: [openai/gpt-5, other/x], deny: ['openai/*'] }"));
+    expect!["my.yaml:2:17: `~/.ssh/config` never applies: `deny` hides all of it"]
+        .assert_eq(&lint("files: { read: [~/.ssh/config, ~/notes/**], deny: [~/.ssh] }"));
+    let tools = "tools: { allow: [{ server: github, name: 'get_*' }, { server: github, name: merge }] }";
+    assert_eq!(lint(tools), "");
+    expect!["my.yaml:2:18: `github/get_*` grants more than any case needs: no case is decided by it; name what is meant, or add a case"]
+        .assert_eq(&lint(&format!("{tools}\ntests: [{{ allow: tool github/merge }}]")));
+    assert_eq!(lint(&format!("{tools}\ntests: [{{ allow: tool github/get_x }}]")), "");
+}
+
+#[test]
+fn cases_say_what_was_seen_and_read_and_rules_are_counted() {
+    let set = set("
+exec: { default: allow }
+content: { secret: deny, personal: ask, allow: [{ kind: email, to: 'email/*' }] }
+messages: { default: allow, deny: ['*/eve@*'] }
+prompts: { default: allow, tool: { ask: 60, deny: 90 } }
+flow: [{ when: { read: untrusted }, ask: [exec] }]
+tests:
+  - allow: message email/bob@example.com hello
+  - deny: message email/bob@example.com hello
+    seen: secret:github-token
+    rule: content.secret
+  - allow: message email/bob@example.com hello
+    seen: personal:email
+  - ask: message email/bob@example.com hello
+    seen: [personal:email, personal:iban 80]
+    rule: content.personal
+  - deny: message email/eve@example.com
+  - allow: content tool docs.test words
+    seen: injection 59
+  - ask: content tool docs.test words
+    seen: injection 60
+    rule: prompts.tool.ask
+  - deny: content tool docs.test words
+    seen: injection:override 95
+  - allow: exec make
+  - ask: exec make
+    read: [untrusted]
+    rule: flow[0]
+");
+    let results = set.run_tests();
+    for result in &results {
+        assert!(result.passed(), "{}: {:?}", result.action, result.problem);
+    }
+    let coverage: Vec<_> =
+        set.coverage(&results).into_iter().map(|covered| (covered.rule.rule, covered.cases)).collect();
+    assert_eq!(coverage, [("messages.deny[0]".to_owned(), 1), ("flow[0]".to_owned(), 1)]);
 }

@@ -43,7 +43,7 @@ fn all_errors_are_told() {
             p.yaml:4:19: `lots`: a size is a number with a unit, such as `512MiB` or `4GiB`
             p.yaml:4:31: must be at least 1
             p.yaml:4:40: `5`: a time is a number with a unit, such as `90s`, `2m` or `1h30m`
-            p.yaml:5:17: `fly away` is no action; write one such as `file.read ~/notes.txt`, `file.write ./x`, `exec git push origin`, `connect example.com:443`, `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`
+            p.yaml:5:17: `fly away` is no action; write one such as `file.read ~/notes.txt`, `file.write ./x`, `exec git push origin`, `connect example.com:443`, `dns example.com`, `http GET https://example.com/x`, `tool server/name`, `secret NAME`, `content retrieved https://example.com words`, `model openai/gpt-5`, `message email/bob@example.com words`, `browser click https://example.com/cart Pay`, `computer type`
             p.yaml:5:30: a test has one of `allow`, `ask` and `deny`
             p.yaml:1:11: version 2 of the language is not known here; this Bartizan reads 1"#]],
     );
@@ -160,4 +160,60 @@ fn hostile_text_is_refused() {
         let head: String = text.chars().take(20).collect();
         assert!(parse(text.as_bytes()).is_err(), "{head}");
     }
+}
+
+#[test]
+fn mistakes_in_sections_over_content_come_with_what_is_right() {
+    check(
+        "bartizan: 1\nflow: [{ when: { reed: untrusted }, ask: [exec] }]\n",
+        expect![[r#"
+            p.yaml:2:18: unknown key `reed` in `when`; did you mean `read`?
+            p.yaml:2:16: `when` needs one of `read`, `after` and `argument`"#]],
+    );
+    check(
+        "bartizan: 1\nflow: [{ when: { read: untrustd }, ask: [exce] }]\n",
+        expect![[r#"
+            p.yaml:2:24: `untrustd` is no label; did you mean `untrusted`?
+            p.yaml:2:16: `when` needs one of `read`, `after` and `argument`
+            p.yaml:2:42: `exce` is no class of actions; did you mean `exec`?
+            p.yaml:2:8: a flow rule needs `ask` or `deny`, as in `ask: [exec, http.write]`"#]],
+    );
+    check(
+        "bartizan: 1\nflow: [{ ask: [exec] }, { when: { read: secret, within: 2m }, deny: any }]\n",
+        expect![[r#"
+            p.yaml:2:8: a flow rule needs the key `when`
+            p.yaml:2:33: `within` goes with `after`"#]],
+    );
+    check(
+        "bartizan: 1\nprompts: { tool: { ask: 90, deny: 60 }, user: { ask: 101 } }\n",
+        expect![[r#"
+            p.yaml:2:25: `ask: 90` never applies: from 60 on it is refused already
+            p.yaml:2:54: `101` is no score; write a number from 0 to 100"#]],
+    );
+    check(
+        "bartizan: 1\nbudgets: { session: { cost: 5 }, tools: [{ server: x }], destinations: [{ requests: 1 }] }\n",
+        expect![[r#"
+            p.yaml:2:42: this budget limits nothing; add `requests`, `bytes`, `tokens` or `cost`
+            p.yaml:2:73: a destination's budget needs the key `host`
+            p.yaml:2:29: a budget of `cost` needs `prices`, as in `prices: [{ model: "*", input: 3, output: 15 }]`"#]],
+    );
+    check(
+        "bartizan: 1\nlabels: { data: [{ label: internal }, { label: secret }], trusted: ['http://x'] }\n",
+        expect![[r#"
+            p.yaml:2:27: `internal` is no label; labels are secret, personal, untrusted and internal:<name>
+            p.yaml:2:39: a label rule needs `files`, `hosts` or `tools`"#]],
+    );
+    check(
+        "bartizan: 1\ncontent: { secret: maybe, allow: [{}], score: -1 }\n",
+        expect![[r#"
+            p.yaml:2:20: `maybe` must be one of allow, ask, deny
+            p.yaml:2:35: a content rule needs one of the keys `class`, `kind` and `to`
+            p.yaml:2:47: `-1` is no score; write a number from 0 to 100"#]],
+    );
+    check(
+        "bartizan: 1\ntests: [{ allow: exec x, seen: secrt, read: nothing }]\n",
+        expect![[r#"
+            p.yaml:2:32: `secrt` is no sighting; did you mean `secret`?
+            p.yaml:2:45: `nothing` is no label; labels are secret, personal, untrusted and internal:<name>"#]],
+    );
 }

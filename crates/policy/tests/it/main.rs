@@ -12,6 +12,7 @@ mod guards;
 mod layers;
 mod properties;
 mod schema;
+mod sessions;
 mod shells;
 mod support;
 mod vectors;
