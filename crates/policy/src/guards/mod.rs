@@ -161,6 +161,14 @@ impl Found {
     }
 }
 
+impl Found {
+    /// The same with the rule's own text.
+    pub(crate) fn text(mut self, text: impl Into<String>) -> Self {
+        self.rule.text = Some(text.into());
+        self
+    }
+}
+
 /// Most findings over one deed: more than anybody reads. Stricter ones push out weaker ones.
 const FINDINGS_MAX: usize = 32;
 

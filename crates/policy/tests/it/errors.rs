@@ -201,7 +201,8 @@ fn mistakes_in_sections_over_content_come_with_what_is_right() {
         "bartizan: 1\nlabels: { data: [{ label: internal }, { label: secret }], trusted: ['http://x'] }\n",
         expect![[r#"
             p.yaml:2:27: `internal` is no label; labels are secret, personal, untrusted and internal:<name>
-            p.yaml:2:39: a label rule needs `files`, `hosts` or `tools`"#]],
+            p.yaml:2:39: a label rule needs `files`, `hosts` or `tools`
+            p.yaml:2:69: `http://x` is no address range; write one such as `10.0.0.0/8`"#]],
     );
     check(
         "bartizan: 1\ncontent: { secret: maybe, allow: [{}], score: -1 }\n",

@@ -7,6 +7,7 @@ use bartizan_model::{ActionId, Deed, Effect, Outcome, OutcomeStatus, Sighting, S
 use bartizan_policy::{Counters, Label, Look, PolicySet, Session, parse_case};
 use expect_test::{Expect, expect};
 use jiff::Timestamp;
+use proptest::prelude::*;
 
 use crate::support::{narrowed, set};
 
@@ -38,6 +39,7 @@ impl<'a> Story<'a> {
             session: Some(&self.session),
             principal: None,
             action: Some(action),
+            caught: false,
             now: Some(Timestamp::from_second(1_700_000_000 + self.seconds).unwrap()),
         }
     }
@@ -325,4 +327,62 @@ fn without_a_session_nothing_is_remembered_or_held() {
     let set = with("flow: [{ when: { read: untrusted }, deny: [any] }]\nbudgets: { session: { requests: 0 } }");
     let deed = parse_case("connect evil.test:443", set.context()).unwrap();
     assert_eq!(set.decide(&deed).effect(), Effect::Allow);
+}
+
+/// Rules of sections over what is carried and remembered, one line each.
+const GUARDED: [(&str, &str); 9] = [
+    ("flow", "{ when: { read: untrusted }, ask: [exec, message] }"),
+    ("flow", "{ when: { read: [secret, personal] }, deny: [message] }"),
+    ("flow", "{ when: { read: internal:a }, ask: [any], except: ['*@a.test'] }"),
+    ("content.allow", "{ kind: email, to: message }"),
+    ("content.ask", "{ class: personal, to: 'email/*' }"),
+    ("content.deny", "{ kind: iban }"),
+    ("content.deny", "{ class: secret, to: '*@b.test' }"),
+    ("budgets.tools", "{ server: x, requests: 0 }"),
+    ("budgets.tools", "{ server: '*', requests: 1 }"),
+];
+
+fn guarded(rules: &[(&str, &str)]) -> String {
+    let list = |name: &str| {
+        let rules: Vec<&str> = rules.iter().filter(|(list, _)| *list == name).map(|(_, rule)| *rule).collect();
+        format!("[{}]", rules.join(", "))
+    };
+    format!(
+        "flow: {}\ncontent: {{ secret: ask, allow: {}, ask: {}, deny: {} }}\nbudgets: {{ tools: {} }}\n",
+        list("flow"),
+        list("content.allow"),
+        list("content.ask"),
+        list("content.deny"),
+        list("budgets.tools")
+    )
+}
+
+proptest! {
+    /// Guards only hold back, in whatever order their rules stand, and a policy with guards that narrows holds back
+    /// at least as much as it does on its own.
+    #[test]
+    fn guards_only_hold_back_in_any_order(
+        rules in prop::sample::subsequence(GUARDED.to_vec(), 0..=GUARDED.len()),
+        shuffled in Just(GUARDED.to_vec()).prop_shuffle(),
+        seen in prop::sample::subsequence(vec![
+            (SightingClass::Secret, "github-token"), (SightingClass::Personal, "email"), (SightingClass::Personal, "iban"),
+        ], 0..=3),
+        labels in prop::sample::subsequence(vec![Label::Secret, Label::Untrusted, Label::Internal("a".into())], 0..=3),
+        action in prop::sample::select(vec!["message email/x@a.test", "message email/x@b.test", "exec make", "tool x/y", "tool z/y"]),
+    ) {
+        let other: Vec<_> = shuffled.into_iter().filter(|rule| rules.contains(rule)).collect();
+        let plain = set(RULES);
+        let (one, two) = (with(&guarded(&rules)), with(&guarded(&other)));
+        let narrow = narrowed(RULES, &guarded(&rules));
+        let session = Session::new();
+        labels.iter().for_each(|label| session.add_label(label));
+        let sightings: Vec<Sighting> = seen.iter().map(|(class, kind)| Sighting::new(*class, *kind, 90, 0..1)).collect();
+        let look = Look { sightings: &sightings, session: Some(&session), ..Look::default() };
+        let deed = parse_case(action, plain.context()).unwrap();
+        let effect = |set: &PolicySet| set.decide_with(&deed, &look).effect();
+        prop_assert_eq!(effect(&one), effect(&two));
+        prop_assert!(effect(&one) >= effect(&plain));
+        prop_assert!(effect(&narrow) >= effect(&plain));
+        prop_assert_eq!(effect(&narrow), effect(&one));
+    }
 }
