@@ -12,6 +12,8 @@ mod cloud;
 mod cookie;
 mod crates_io;
 mod developer;
+#[cfg(test)]
+mod fixtures;
 mod github;
 mod gitlab;
 mod google;
