@@ -16,6 +16,7 @@ mod approvals;
 mod basics;
 mod boxes;
 mod check;
+mod commands;
 mod disks;
 mod effects;
 mod escapes;

@@ -130,7 +130,12 @@ impl Grammar {
             if text == "--" {
                 return None;
             }
-            at += self.global.read(text, arguments.at(at + 1), &mut 0)?;
+            let used = self.global.read(text, arguments.at(at + 1), &mut 0)?;
+            let value = arguments.at(at + 1).filter(|_| used == 2);
+            if value.is_some_and(|value| self.denies(value)) || self.denies_attached(text) {
+                return None;
+            }
+            at += used;
         }
         Some(at)
     }

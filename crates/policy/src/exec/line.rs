@@ -61,11 +61,13 @@ impl Commands {
         }
         let name = base(line.program);
         let called = line.arguments.first().map_or(name, |first| base(first));
-        let multicall = matches!(name, "busybox" | "toybox") && called != name;
+        let many_named = matches!(name, "busybox" | "toybox");
+        let multicall = many_named && called != name;
         if !multicall && !may_carry(name) {
             return direct;
         }
-        if line.caught && direct.effect() == Effect::Allow {
+        // What a program of many names does under one of them is done in the same process, so nothing is caught.
+        if line.caught && !many_named && direct.effect() == Effect::Allow {
             return direct;
         }
         let mut words = Vec::with_capacity(line.arguments.len() + 1);
@@ -98,7 +100,7 @@ impl Commands {
         }
         let unclear = followed
             .unclear
-            .map(|why| (if line.caught { self.default } else { self.default.max(self.unclear) }, why.0));
+            .map(|why| (if line.caught && !many_named { self.default } else { self.default.max(self.unclear) }, why.0));
         if let Some((effect, why)) = unclear
             && effect > strictest.effect()
         {

@@ -2,6 +2,8 @@
 
 use bartizan_model::{Deed, Effect};
 use bartizan_policy::{BuiltinsOnly, Context, Policy, PolicySet, Source};
+use proptest::prelude::*;
+use proptest::sample::select;
 use serde::Deserialize;
 
 /// What the tricks are tried under; the tests through the program use the same.
@@ -40,4 +42,98 @@ fn tricks_get_nothing_past_the_rules() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+/// What a person reads is why, and by which rule.
+#[test]
+fn verdicts_say_what_held_a_line_back() {
+    let set = set("bartizan: 1\nexec: { default: ask, allow: [id, timeout 5 ./check.sh], deny: [vault] }");
+    let verdict = |argv: &[&str]| {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let verdict = set.verdict(&exec(&argv));
+        format!("{} {}: {}", verdict.effect.as_str(), verdict.rule.rule, verdict.reason)
+    };
+    assert_eq!(verdict(&["sh", "-c", "id; vault read"]), "deny exec.deny[0]: the rule `vault` denies it");
+    assert_eq!(verdict(&["sh", "-c", "id | id"]), "allow exec.allow[0]: the rule `id` allows it");
+    assert!(verdict(&["sh", "-c", "eval id"]).starts_with("ask exec.unclear: the command line can't be followed"));
+    assert!(verdict(&["sh", "-c", "id; nproc"]).starts_with("ask exec.default"));
+    assert!(verdict(&["sh", "-c", "cd /; :"]).starts_with("allow exec.shell"));
+    // Written out, a line is taken at its word, and a stricter rule still holds.
+    assert!(verdict(&["timeout", "5", "./check.sh"]).starts_with("allow exec.allow[1]"));
+    assert!(verdict(&["timeout", "5", "./other.sh"]).starts_with("ask exec.default"));
+}
+
+#[test]
+fn mistakes_in_grammars_are_told() {
+    let problem = |rule: &str| {
+        let text = format!("bartizan: 1\nexec: {{ {rule} }}");
+        bartizan_policy::parse(text.as_bytes()).unwrap_err().to_string()
+    };
+    for (rule, wanted) in [
+        ("allow: [{ program: git, verbs: push }]", "did you mean `verb`"),
+        ("allow: [{ verb: push }]", "needs the key `program`"),
+        ("allow: [{ program: git, flags: [force] }]", "`force` is no flag"),
+        ("allow: [{ program: git, require: --x }]", "`--x` is required but not among `flags`"),
+        ("allow: [{ program: git, verb: --x }]", "is no subcommand"),
+        ("allow: [{ program: git, args: <nmae> }]", "did you mean `<name>`"),
+        ("allow: [{ program: git, count: some }]", "is no number of operands"),
+        ("allow: [{ program: a/b }]", "a path that says where it starts"),
+        ("deny: [{ program: git, deny_args: x }]", "which only `allow` means"),
+        ("unclear: perhaps", "must be one of allow, ask, deny"),
+    ] {
+        assert!(problem(rule).contains(wanted), "{rule}: {}", problem(rule));
+    }
+}
+
+/// Words that a grammar's arguments are made of in the property below.
+const WORDS: &[&str] = &[
+    "get",
+    "delete",
+    "pods",
+    "secrets",
+    "Secret/x",
+    "pods,secrets",
+    "-n",
+    "web",
+    "--namespace",
+    "--namespace=web",
+    "-nweb",
+    "-A",
+    "-o",
+    "-o=json",
+    "-ojson",
+    "-oyaml",
+    "--output=go-template",
+    "--",
+    "-",
+    "--raw",
+    "-f",
+    "-An",
+    "-fA",
+    "--kubeconfig=x",
+    "--context",
+    "-w",
+    "",
+    "--names",
+    "-N",
+];
+
+proptest! {
+    /// Whatever the order, a command that a grammar covers holds nothing the grammar doesn't say.
+    #[test]
+    fn grammars_cover_only_what_they_say(words in prop::collection::vec(select(WORDS), 0..7)) {
+        let set = set(POLICY);
+        let argv: Vec<String> = std::iter::once("kubectl").chain(words.iter().copied()).map(str::to_owned).collect();
+        if set.decide(&exec(&argv)).effect() == Effect::Allow {
+            prop_assert!(words.contains(&"get"), "{:?}", words);
+            for word in &words {
+                prop_assert!(!word.to_lowercase().contains("secret"), "{:?}", words);
+            }
+            let before_end = words.iter().take_while(|word| **word != "--");
+            for word in before_end.filter(|word| word.starts_with('-') && word.len() > 1) {
+                let said = ["-n", "--namespace", "--context", "-A", "-o"].iter().any(|flag| word.starts_with(flag));
+                prop_assert!(said || words.iter().any(|before| matches!(*before, "-n" | "--namespace" | "--context" | "-An")), "{:?}", words);
+            }
+        }
+    }
 }

@@ -228,3 +228,26 @@ fn no_shell_starts_what_was_not_seen() {
     assert!(missed.is_empty(), "{} of {allowed} texts start `v`:\n{}", missed.len(), missed.join("\n"));
     assert!(allowed > 20, "only {allowed} texts were let through: nothing is compared");
 }
+
+/// Far more texts than shells could be tried with: what is allowed is whole, so a command behind it is another one.
+#[test]
+fn a_command_behind_allowed_text_is_seen() {
+    let set = set(POLICY);
+    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let decide = |shell: &str, text: &str| {
+        let args = vec![shell.to_owned(), "-c".to_owned(), text.to_owned()];
+        set.decide(&Deed::ExecRun { program: shell.to_owned(), args, cwd: Some("/home/ann/work".into()) }).effect()
+    };
+    let mut allowed = 0;
+    for _ in 0..30_000 {
+        let text = random.text();
+        for shell in ["sh", "bash"] {
+            if decide(shell, &text) == Effect::Allow {
+                allowed += 1;
+                let longer = format!("{text}\nv");
+                assert_eq!(decide(shell, &longer), Effect::Deny, "{shell}: {longer:?}");
+            }
+        }
+    }
+    assert!(allowed > 1000, "only {allowed} texts were let through");
+}
