@@ -28,7 +28,7 @@ fn best(model: &Model<'_>, text: &str) -> (f32, f32) {
     let (mut task, mut attack) = (f32::MIN, f32::MIN);
     model.score(text.as_bytes(), &mut |s| {
         task = task.max(s.scores.task);
-        attack = attack.max(s.scores.attack);
+        attack = attack.max(document::attack(&s));
     });
     (task, attack)
 }
@@ -135,6 +135,29 @@ pub fn public(weights: &Path, corpora: &Path, show: bool) -> Result<()> {
         }
     }
     println!("notinject_one flagged: {flags} of {}", prompts.len());
+    Ok(())
+}
+
+/// How many of somebody's own texts are flagged. A line is a text; `\\n` in it is a new line.
+pub fn lines(weights: &Path, file: &Path, show: bool) -> Result<()> {
+    let bytes = std::fs::read(weights)?;
+    let model = &Model::from_bytes(&bytes).context("the weights file is broken")?;
+    let text = std::fs::read_to_string(file).with_context(|| format!("failed to read `{}`", file.display()))?;
+    let (mut all, mut flags) = (0, 0);
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let line = line.replace("\\n", "\n");
+        let found = kinds(model, &line);
+        all += 1;
+        flags += usize::from(!found.is_empty());
+        if show {
+            let (task, attack) = best(model, &line);
+            println!(
+                "{:24} task {task:5.1} attack {attack:5.1}  {line:.100}",
+                found.first().map_or("-", |found| found.0)
+            );
+        }
+    }
+    println!("{flags} of {all} flagged");
     Ok(())
 }
 

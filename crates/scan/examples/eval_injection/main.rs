@@ -22,6 +22,7 @@ const USAGE: &str = "\
 usage: cargo xtask train injection [--check]   write the weights, or compare them
        cargo xtask eval injection CORPORA [--show]   recall in mail, false alarms, what is missed
        cargo xtask eval injection --cross            each family by weights that never saw it
+       cargo xtask eval injection --lines FILE [--show]   how many of one's own texts are flagged, one a line
        cargo xtask eval injection --files FOLDER     false alarms in files, training crates left out";
 
 fn main() -> Result<()> {
@@ -45,6 +46,9 @@ fn main() -> Result<()> {
         }
         ["--cross"] => evaluation::cross(&grammar),
         ["--files", folder] => evaluation::harmless(&file, Path::new(folder), home),
+        ["--lines", lines] | ["--lines", lines, "--show"] => {
+            evaluation::lines(&file, Path::new(lines), words.len() > 2)
+        }
         [corpora] | [corpora, "--show"] => evaluation::public(&file, Path::new(corpora), words.len() > 1),
         _ => bail!("{USAGE}"),
     }

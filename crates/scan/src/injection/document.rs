@@ -11,10 +11,12 @@ use super::model::{Model, Scored};
 /// Sentences judged together; what is kept of a document at a time.
 const PASSAGE_SENTENCES: usize = 128;
 
-/// Log-odds from which a sentence is an attack on its own.
+/// Strength from which a sentence is an attack on its own.
 pub const ATTACK_MIN: f32 = 1.5;
-/// Log-odds from which each of two neighbours is, together.
+/// Strength from which each of two neighbours is, together.
 pub const ATTACK_PAIR_MIN: f32 = 0.7;
+/// How much of the log-odds of being a task counts towards being an attack.
+const TASK_SHARE: f32 = 0.3;
 /// Log-odds from which a sentence is a task out of place, in a passage that otherwise has none.
 pub const TASK_MIN: f32 = 0.6;
 /// Log-odds above which a sentence of the rest counts as asking too.
@@ -32,12 +34,15 @@ const CODE_COST: f32 = 5.0;
 /// Points for one unit of log-odds above a threshold.
 const POINTS: f32 = 10.0;
 
+/// The most a classifier is sure of: less than a known form, which names a place that both find.
+const POINTS_MAX: f32 = 89.0;
+
 /// What a passage holds.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Finding {
     /// What it is.
     pub kind: &'static str,
-    /// 50 at the threshold, at most 100.
+    /// 50 at the threshold, at most 89.
     pub score: u8,
     /// The sentences it is in.
     pub span: Range<usize>,
@@ -57,21 +62,27 @@ pub fn read(model: &Model<'_>, text: &[u8], hidden: bool, report: &mut dyn FnMut
 }
 
 fn points(above: f32) -> u8 {
-    (50.0 + above * POINTS).clamp(0.0, 100.0) as u8
+    (50.0 + above * POINTS).clamp(0.0, POINTS_MAX) as u8
+}
+
+/// How strong an attack a sentence is. Attacks are orders, so what also looks like a task needs less; comments in code
+/// that speak of ignoring and overriding don't.
+pub fn attack(scored: &Scored) -> f32 {
+    scored.scores.attack + TASK_SHARE * scored.scores.task.clamp(-2.0, 5.0)
 }
 
 fn judge(passage: &[Scored], hidden: bool, report: &mut dyn FnMut(Finding)) {
     let mut found = false;
     for (at, scored) in passage.iter().enumerate() {
-        let attack = scored.scores.attack;
-        let next = passage.get(at + 1).map_or(f32::MIN, |next| next.scores.attack);
-        if attack >= ATTACK_MIN {
+        let strength = attack(scored);
+        let next = passage.get(at + 1).map_or(f32::MIN, attack);
+        if strength >= ATTACK_MIN {
             let span = scored.sentence.start..scored.sentence.end;
-            report(Finding { kind: "jailbreak", score: points(attack - ATTACK_MIN), span });
+            report(Finding { kind: "jailbreak", score: points(strength - ATTACK_MIN), span });
             found = true;
-        } else if attack >= ATTACK_PAIR_MIN && (ATTACK_PAIR_MIN..ATTACK_MIN).contains(&next) {
+        } else if strength >= ATTACK_PAIR_MIN && (ATTACK_PAIR_MIN..ATTACK_MIN).contains(&next) {
             let end = passage.get(at + 1).map_or(scored.sentence.end, |next| next.sentence.end);
-            let score = points(attack + next - 2.0 * ATTACK_PAIR_MIN);
+            let score = points(strength + next - 2.0 * ATTACK_PAIR_MIN);
             report(Finding { kind: "jailbreak", score, span: scored.sentence.start..end });
             found = true;
         }
