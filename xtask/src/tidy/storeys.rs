@@ -14,6 +14,7 @@ const STOREYS: &[(&str, u8)] = &[
     ("net", 3),
     ("ledger", 3),
     ("gate", 2),
+    ("import", 3),
     ("policy", 1),
     ("scan", 1),
     ("api", 1),

@@ -7,6 +7,7 @@ pub mod codegen;
 pub mod completions;
 pub mod doctor;
 pub mod effects;
+pub mod import;
 pub mod init;
 pub mod log;
 pub mod policy;

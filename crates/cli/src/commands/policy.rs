@@ -12,6 +12,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use crate::commands::effects::{Diff, Simulate};
+use crate::commands::import::Import;
 use crate::control;
 use crate::home::Home;
 use crate::output::{self, Style, short};
@@ -34,6 +35,8 @@ pub enum Policy {
     Diff(Diff),
     /// Decide again what was done, under another policy
     Simulate(Simulate),
+    /// Convert another program's policies, manifests, settings and audit logs
+    Import(Import),
 }
 
 /// Which policy.
@@ -95,6 +98,10 @@ impl Chosen {
 
 impl Policy {
     pub fn run(self, home: Option<&Path>, style: Style) -> anyhow::Result<ExitCode> {
+        // Converting files needs nothing of Bartizan's own.
+        if let Self::Import(import) = self {
+            return import.run(style);
+        }
         let home = Home::open(home)?;
         match self {
             Self::Show(show) => show.run(&home, style),
@@ -104,6 +111,7 @@ impl Policy {
             Self::Test(test) => test.run(&home, style),
             Self::Diff(diff) => diff.run(&home, style),
             Self::Simulate(simulate) => simulate.run(&home, style),
+            Self::Import(import) => import.run(style),
         }
     }
 }

@@ -22,6 +22,7 @@ mod effects;
 mod escapes;
 mod flow;
 mod homes;
+mod imports;
 mod last_words;
 mod ledgers;
 mod missing_layers;

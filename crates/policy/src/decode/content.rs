@@ -1,15 +1,17 @@
 //! Reads section `content`.
 
-use bartizan_model::SightingClass;
+use bartizan_model::{Effect, SightingClass};
 
-use crate::language::{ContentRule, ContentSection};
+use crate::language::{ContentClasses, ContentPattern, ContentRule, ContentSection};
 use crate::place::At;
 use crate::shapes::{Decoder, Keys};
 use crate::yaml::Node;
 
 /// The keys of its mappings.
 pub(super) const KEYS: Keys = &[
-    ("content", &["secret", "personal", "score", "allow", "ask", "deny"]),
+    ("content", &["secret", "personal", "classes", "patterns", "score", "allow", "ask", "deny"]),
+    ("content classes", &["internal", "confidential", "restricted"]),
+    ("a content pattern", &["name", "pattern", "effect"]),
     ("a content rule", &["class", "kind", "to"]),
 ];
 
@@ -20,6 +22,8 @@ impl Decoder {
             match key.value.as_str() {
                 "secret" => content.secret = self.effect(node),
                 "personal" => content.personal = self.effect(node),
+                "classes" => content.classes = Some(self.content_classes(node)),
+                "patterns" => content.patterns = self.list(node, Self::content_pattern),
                 "score" => content.score = self.score(node),
                 "allow" => content.allow = self.list(node, Self::content_rule),
                 "ask" => content.ask = self.list(node, Self::content_rule),
@@ -28,6 +32,38 @@ impl Decoder {
             }
         }
         content
+    }
+
+    fn content_classes(&mut self, node: &Node) -> ContentClasses {
+        let mut classes = ContentClasses::default();
+        for (key, node) in self.mapping(node, "content classes") {
+            let effect = self.effect(node);
+            match key.value.as_str() {
+                "internal" => classes.internal = effect,
+                "confidential" => classes.confidential = effect,
+                "restricted" => classes.restricted = effect,
+                _ => {}
+            }
+        }
+        classes
+    }
+
+    fn content_pattern(&mut self, node: &Node) -> Option<At<ContentPattern>> {
+        let (mut name, mut pattern, mut effect) = (None, None, Effect::Deny);
+        for (key, node) in self.mapping(node, "a content pattern") {
+            match key.value.as_str() {
+                "name" => name = self.text(node),
+                "pattern" => pattern = self.text_pattern(node),
+                "effect" => effect = self.effect(node)?.value,
+                _ => {}
+            }
+        }
+        let (Some(name), Some(pattern)) = (name, pattern) else {
+            self.missing(node, "name` and `pattern", "a content pattern");
+            return None;
+        };
+        let value = ContentPattern { name: name.value, pattern: pattern.value, effect };
+        Some(At { value, place: node.place.clone() })
     }
 
     pub(crate) fn content_rule(&mut self, node: &Node) -> Option<At<ContentRule>> {

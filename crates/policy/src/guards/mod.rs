@@ -11,8 +11,10 @@ mod compat;
 mod computer;
 mod content;
 mod flow;
+mod forms;
 mod labels;
 mod patches;
+mod personal;
 mod prompts;
 mod tools;
 
@@ -60,12 +62,14 @@ pub(crate) trait Guard: std::fmt::Debug + Send + Sync {
 
 /// Every guard this policy needs; those whose section is absent are left out. `layer` tells policies in force apart.
 pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Vec<Box<dyn Guard>> {
-    let guards: [Option<Box<dyn Guard>>; 10] = [
+    let guards: [Option<Box<dyn Guard>>; 12] = [
         patches::compile(file, context, layer),
         tools::compile(file, context),
         compat::compile(file, context),
         prompts::compile(file),
         content::compile(file),
+        forms::compile(file),
+        personal::compile(file),
         browser::compile(file),
         computer::compile(file),
         budgets::compile(file, layer),

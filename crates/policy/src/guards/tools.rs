@@ -10,6 +10,7 @@ use crate::decision::Cause;
 use crate::guards::{Findings, Found, Guard, Interest, Scene};
 use crate::language::PolicyFile;
 use crate::place::{At, quoted};
+use crate::risk;
 
 /// Most texts of one call that are looked at; arguments with more aren't understood.
 const TEXTS_MAX: usize = 4096;
@@ -75,15 +76,14 @@ impl Guard for ToolGuard {
         if self.paths.is_none() && self.hosts.is_none() {
             return;
         }
-        let mut texts = Vec::new();
-        if !gather(arguments, "", 0, &mut texts) {
-            let message = "the arguments are too deep or too many to be looked at";
-            findings.push(Found::new("tools", Effect::Deny, Risk::High, "tools.arguments", None, message));
-            return;
-        }
-        for (name, text) in texts {
+        let mut texts = 0;
+        let understood = each_text(arguments, "", 0, &mut texts, &mut |name, text| {
             self.path(scene, name, text, findings);
             self.host(scene, name, text, findings);
+        });
+        if !understood {
+            let message = "the arguments are too deep or too many to be looked at";
+            findings.push(Found::new("tools", Effect::Deny, Risk::High, "tools.arguments", None, message));
         }
     }
 
@@ -145,12 +145,18 @@ impl ToolGuard {
     }
 }
 
+/// Whether one of the words of a name is among these. Allocates nothing.
+fn says(name: &str, words: &[&str]) -> bool {
+    risk::each_word(name, |word| words.contains(&word).then_some(())).is_some()
+}
+
 /// Whether the tool's own name says that it changes something.
 fn writes(name: &str) -> bool {
-    crate::risk::Words::new(name).any(&[
+    const WORDS: &[&str] = &[
         "write", "create", "edit", "update", "append", "delete", "remove", "move", "rename", "save", "put", "patch",
         "copy", "set", "replace", "insert", "upload", "mkdir",
-    ])
+    ];
+    says(name, WORDS)
 }
 
 fn looks_like_path(name: &str, text: &str) -> bool {
@@ -159,7 +165,7 @@ fn looks_like_path(name: &str, text: &str) -> bool {
     }
     let starts = ["/", "~", "./", "../", "file:", "FILE:"].iter().any(|start| text.starts_with(start));
     let is_url = text.contains("://") && !starts;
-    let says = crate::risk::Words::new(name).any(&[
+    const WORDS: &[&str] = &[
         "path",
         "paths",
         "file",
@@ -172,7 +178,8 @@ fn looks_like_path(name: &str, text: &str) -> bool {
         "destination",
         "target",
         "root",
-    ]);
+    ];
+    let says = says(name, WORDS);
     !is_url && (starts || says || text.contains("../"))
 }
 
@@ -180,23 +187,30 @@ fn looks_like_host(name: &str, text: &str) -> bool {
     if text.is_empty() || text.len() > NAME_BYTES_MAX || text.contains(['\n', ' ']) {
         return false;
     }
-    let says = crate::risk::Words::new(name)
-        .any(&["host", "hostname", "domain", "url", "uri", "endpoint", "address", "server", "webhook"]);
+    const WORDS: &[&str] = &["host", "hostname", "domain", "url", "uri", "endpoint", "address", "server", "webhook"];
+    let says = says(name, WORDS);
     text.contains("://") && !text.starts_with("file:") || says && text.contains(['.', ':'])
 }
 
-/// Every text with the name of the argument it stands in; `false` when there are too many or they lie too deep.
-fn gather<'a>(value: &'a Value, name: &'a str, depth: usize, texts: &mut Vec<(&'a str, &'a str)>) -> bool {
-    if depth > DEPTH_MAX || texts.len() > TEXTS_MAX {
+/// Tells every text with the name of the argument it stands in; `false` when there are too many or they lie too deep.
+fn each_text<'a>(
+    value: &'a Value,
+    name: &'a str,
+    depth: usize,
+    texts: &mut usize,
+    tell: &mut impl FnMut(&'a str, &'a str),
+) -> bool {
+    if depth > DEPTH_MAX || *texts > TEXTS_MAX {
         return false;
     }
     match value {
         Value::String(text) => {
-            texts.push((name, text));
+            *texts += 1;
+            tell(name, text);
             true
         }
-        Value::Array(items) => items.iter().all(|item| gather(item, name, depth + 1, texts)),
-        Value::Object(entries) => entries.iter().all(|(key, item)| gather(item, key, depth + 1, texts)),
+        Value::Array(items) => items.iter().all(|item| each_text(item, name, depth + 1, texts, tell)),
+        Value::Object(entries) => entries.iter().all(|(key, item)| each_text(item, key, depth + 1, texts, tell)),
         _ => true,
     }
 }

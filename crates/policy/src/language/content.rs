@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use crate::language::merge::{Merge, list};
 use crate::place::At;
+use crate::text_pattern::TextPattern;
 
 /// Section `content`: secrets and personal data in what leaves. A sighting that a rule matches is decided by the
 /// strictest such rule, any other by its class.
@@ -19,6 +20,12 @@ pub struct ContentSection {
     /// For personal data no rule matches.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub personal: Option<At<Effect>>,
+    /// What becomes of content by its class.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub classes: Option<ContentClasses>,
+    /// What must not leave by its form, beside what the scanner knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub patterns: Option<Vec<At<ContentPattern>>>,
     /// How sure the scanner must be, 0 to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub score: Option<At<u8>>,
@@ -31,6 +38,49 @@ pub struct ContentSection {
     /// Never leaves.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub deny: Option<Vec<At<ContentRule>>>,
+}
+
+/// Something of the policy's own that must not leave, by its form.
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+pub struct ContentPattern {
+    /// What it is called.
+    pub name: String,
+    /// Its form, looked for in the bytes as they are.
+    pub pattern: TextPattern,
+    /// What becomes of it; `deny` when absent.
+    #[schemars(default = "deny")]
+    pub effect: Effect,
+}
+
+fn deny() -> Effect {
+    Effect::Deny
+}
+
+/// What becomes of content by how confidential the personal data in it makes it, whatever single kinds say.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
+#[schemars(deny_unknown_fields)]
+#[serde(default)]
+pub struct ContentClasses {
+    /// Names of organisations and places, dates, web addresses.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub internal: Option<At<Effect>>,
+    /// What names or reaches a person.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confidential: Option<At<Effect>>,
+    /// What can be used to take a person's money or identity; what isn't known counts as this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub restricted: Option<At<Effect>>,
+}
+
+impl Merge for ContentClasses {
+    fn merge(self, child: Self) -> Self {
+        Self {
+            internal: child.internal.or(self.internal),
+            confidential: child.confidential.or(self.confidential),
+            restricted: child.restricted.or(self.restricted),
+        }
+    }
 }
 
 /// A rule over what is seen, and where it would go.
@@ -55,6 +105,8 @@ impl Merge for ContentSection {
         Self {
             secret: child.secret.or(self.secret),
             personal: child.personal.or(self.personal),
+            classes: self.classes.merge(child.classes),
+            patterns: list(self.patterns, child.patterns),
             score: child.score.or(self.score),
             allow: list(self.allow, child.allow),
             ask: list(self.ask, child.ask),

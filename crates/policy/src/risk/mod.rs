@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use bartizan_model::{Deed, Risk};
 
 use crate::diff::kinds::{self, Sort};
-pub(crate) use words::Words;
+pub(crate) use words::{Words, each as each_word};
 
 /// A row of the table that matched.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

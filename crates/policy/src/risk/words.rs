@@ -1,8 +1,8 @@
 //! The words of labels, addresses and names, however they are written: in capitals, run together, percent-encoded,
 //! in wide or look-alike letters, with invisible characters in between.
 
-/// Longest text whose words are looked at; a label is a line.
-const TEXT_CHARS_MAX: usize = 4096;
+/// Longest text whose words are looked at.
+const TEXT_CHARS_MAX: usize = 200_000;
 
 /// A text as its words in lower case, each between blanks.
 #[derive(Debug, Default)]
@@ -44,6 +44,27 @@ impl Words {
         Self::new(&String::from_utf8_lossy(&bytes))
     }
 
+    /// Whether one of the first words stands at most so many words from one of the second.
+    pub(crate) fn near(&self, first: &[&str], second: &[&str], words_max: usize) -> bool {
+        let mut last: [Option<usize>; 2] = [None, None];
+        let text = if self.folded.is_empty() { &self.apart } else { &self.folded };
+        for (at, word) in text.split(' ').filter(|word| !word.is_empty()).enumerate() {
+            let [a, b] = &mut last;
+            if first.contains(&word) {
+                *a = Some(at);
+            }
+            if second.contains(&word) {
+                *b = Some(at);
+            }
+            if let (Some(a), Some(b)) = (*a, *b)
+                && a.abs_diff(b) <= words_max
+            {
+                return true;
+            }
+        }
+        false
+    }
+
     /// Whether any of these words or phrases is in it.
     pub(crate) fn any(&self, wanted: &[&str]) -> bool {
         wanted.iter().any(|wanted| holds(&self.apart, wanted) || holds(&self.folded, wanted))
@@ -52,7 +73,7 @@ impl Words {
 
 /// The first answer for one of a name's words, each in lower case: `deleteRepo` is `delete` and `repo`. Allocates
 /// nothing; only words of ASCII letters, at most 24 of them, are asked for.
-pub(super) fn each<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Option<T> {
+pub(crate) fn each<T>(name: &str, known: impl Fn(&str) -> Option<T>) -> Option<T> {
     let mut word = [0_u8; 24];
     let mut length = 0_usize;
     let mut before = 0_u8;

@@ -241,3 +241,23 @@ fn prompts_by_origin_and_score() {
     receive("tool", SightingClass::Injection, 50, expect!["deny prompts.tool.deny"]);
     receive("tool", SightingClass::Secret, 90, expect!["allow prompts.default"]);
 }
+
+#[test]
+fn content_by_form_and_by_class() {
+    let policy = "files: { write: [./**] }\ncontent: { patterns: [{ name: ticket, pattern: 'SEC-[0-9]{4}', effect: ask }], \
+        classes: { internal: allow, confidential: ask, restricted: deny } }\n";
+    let write = |content: &str, kinds: &[&str], expected: Expect| {
+        let deed = json!({ "kind": "file.write", "path": "/home/me/work/a", "content": content });
+        let sightings: Vec<Sighting> =
+            kinds.iter().map(|kind| Sighting::new(SightingClass::Personal, (*kind).to_owned(), 90, 0..1)).collect();
+        expected.assert_eq(&decide(&set(policy), deed, &sightings));
+    };
+    write("see SEC-12", &[], expect!["allow files.write[0]"]);
+    write("see SEC-1234", &[], expect!["ask content.patterns[0]"]);
+    write("x", &["date", "place"], expect!["allow files.write[0]"]);
+    write("x", &["email"], expect!["ask content.classes.confidential"]);
+    write("x", &["person"], expect!["ask content.classes.confidential"]);
+    write("x", &["person", "date-of-birth"], expect!["deny content.classes.restricted"]);
+    write("x", &["us-ssn"], expect!["deny content.classes.restricted"]);
+    write("x", &["of-a-kind-nobody-knows"], expect!["deny content.classes.restricted"]);
+}

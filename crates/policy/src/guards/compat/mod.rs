@@ -109,7 +109,7 @@ impl Guard for CompatGuard {
                     texts::injection(guard, content.bytes().unwrap_or_default(), scene.look.sightings, findings);
                 }
                 (Origin::User, Compat { jailbreak: Some(guard), .. }) => {
-                    texts::jailbreak(guard, scene.look.sightings, findings);
+                    texts::jailbreak(guard, content.bytes().unwrap_or_default(), scene.look.sightings, findings);
                 }
                 _ => {}
             },

@@ -99,40 +99,76 @@ pub(super) fn patch(guard: &CompatPatches, bytes: &[u8], findings: &mut Findings
     }
 }
 
-/// What orders that also speak of these are: an attempt at what must not leave.
-const CREDENTIALS: &[&str] = &[
-    "secret",
-    "secrets",
-    "token",
-    "tokens",
-    "password",
-    "passwords",
-    "credential*",
-    "api key",
-    "api keys",
-    "private key",
+const OVERRIDING: &[&str] =
+    &["ignore", "disregard", "bypass", "override", "disable", "skip", "forget", "circumvent", "evade"];
+const RULES: &[&str] = &[
+    "policy",
+    "policies",
+    "safety",
+    "security",
+    "guardrail",
+    "guardrails",
+    "guard",
+    "filter",
+    "filters",
+    "protections",
+    "rules",
+    "instructions",
+    "instruction",
+    "directions",
+    "restrictions",
 ];
+const SENDING: &[&str] =
+    &["send", "post", "upload", "exfiltrate", "exfiltrating", "exfiltration", "leak", "reveal", "print", "dump"];
+const CREDENTIALS: &[&str] =
+    &["secret", "secrets", "token", "tokens", "password", "passwords", "credentials", "key", "keys"];
+const SHOWING: &[&str] = &["reveal", "show", "tell", "repeat", "print", "output", "display", "copy", "what"];
+const HIDDEN: &[&str] =
+    &["system prompt", "system message", "developer message", "hidden instructions", "hidden prompt", "jailbreak"];
+const PERSONAS: &[&str] = &[
+    "dan",
+    "you are now",
+    "do anything now",
+    "developer mode",
+    "act as if",
+    "pretend you",
+    "no restrictions",
+    "unrestricted",
+];
+/// How many words may stand between the two halves of a sign.
+const NEAR_WORDS: usize = 10;
 
-/// How sure the scanner is, in the levels of the other program.
+/// What the text itself says, by signs of the sort the other program looked for: the scanner's own judgement, which
+/// sees more, only ever adds to it.
+fn signs(words: &Words) -> CompatLevel {
+    if words.near(SENDING, CREDENTIALS, NEAR_WORDS) {
+        return CompatLevel::Critical;
+    }
+    let hidden = words.any(HIDDEN);
+    if words.near(OVERRIDING, RULES, NEAR_WORDS) || hidden && words.any(SHOWING) {
+        CompatLevel::High
+    } else if hidden {
+        CompatLevel::Suspicious
+    } else {
+        CompatLevel::Safe
+    }
+}
+
+fn scanned(sightings: &[Sighting], most: usize) -> u8 {
+    let injections = sightings.iter().filter(|sighting| sighting.class == SightingClass::Injection);
+    injections.filter(|sighting| sighting.span.start < most).map(|sighting| sighting.score).max().unwrap_or(0)
+}
+
+/// Orders in retrieved text, in the levels of the other program.
 pub(super) fn injection(guard: &CompatInjection, text: &[u8], sightings: &[Sighting], findings: &mut Findings) {
     let most = usize::try_from(guard.bytes_max).unwrap_or(usize::MAX);
-    let score = sightings
-        .iter()
-        .filter(|sighting| sighting.class == SightingClass::Injection && sighting.span.start < most)
-        .map(|sighting| sighting.score)
-        .max()
-        .unwrap_or(0);
-    let credentials = || {
-        let seen = text.get(..text.len().min(most)).unwrap_or_default();
-        Words::new(&String::from_utf8_lossy(seen)).any(CREDENTIALS)
-    };
-    let level = match score {
+    let seen = text.get(..text.len().min(most)).unwrap_or_default();
+    let scanned = match scanned(sightings, most) {
         0..50 => CompatLevel::Safe,
-        _ if credentials() => CompatLevel::Critical,
         50..60 => CompatLevel::Suspicious,
-        60..90 => CompatLevel::High,
-        _ => CompatLevel::Critical,
+        _ => CompatLevel::High,
     };
+    let level = scanned.max(signs(&Words::new(&String::from_utf8_lossy(seen))));
     let message = || format!("Untrusted text contains prompt-injection signals ({level:?})");
     if level >= guard.block {
         let severity = match level {
@@ -146,10 +182,16 @@ pub(super) fn injection(guard: &CompatInjection, text: &[u8], sightings: &[Sight
     }
 }
 
-/// A person's own words by the scanner's score.
-pub(super) fn jailbreak(guard: &CompatJailbreak, sightings: &[Sighting], findings: &mut Findings) {
-    let injections = sightings.iter().filter(|sighting| sighting.class == SightingClass::Injection);
-    let score = injections.map(|sighting| sighting.score).max().unwrap_or(0);
+/// A person's own words, as a score from 0 to 100.
+pub(super) fn jailbreak(guard: &CompatJailbreak, text: &[u8], sightings: &[Sighting], findings: &mut Findings) {
+    let words = Words::new(&String::from_utf8_lossy(text));
+    let persona = if words.any(PERSONAS) { 40 } else { 0 };
+    let orders = match signs(&words) {
+        CompatLevel::Safe => 0,
+        CompatLevel::Suspicious => 20,
+        CompatLevel::High | CompatLevel::Critical => 40,
+    };
+    let score = scanned(sightings, usize::MAX).max(persona + orders);
     if score >= guard.block {
         let message = "Jailbreak attempt detected".to_owned();
         refuse(findings, "compat.jailbreak_detection", CompatSeverity::Error, message);
