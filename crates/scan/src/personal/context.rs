@@ -17,36 +17,49 @@ pub(super) fn is_near(text: &[u8], start: usize, end: usize, words: &[&str]) -> 
 
 /// As [`is_near`], looking back only, at most so many bytes.
 pub(super) fn is_before(text: &[u8], start: usize, bytes: usize, words: &[&str]) -> bool {
-    let from = start.saturating_sub(bytes);
-    words.iter().any(|word| has_word(text, from, start, word))
+    has_word(text, start.saturating_sub(bytes), start, words)
 }
 
 fn is_after(text: &[u8], end: usize, words: &[&str]) -> bool {
     let to = text.len().min(end.saturating_add(AFTER_BYTES));
     // What follows on another line names what stands there.
     let line = part(text, end..to).iter().position(|byte| *byte == b'\n').map_or(to, |length| end + length);
-    words.iter().any(|word| has_word(text, end, line, word))
+    has_word(text, end, line, words)
 }
 
-fn has_word(text: &[u8], from: usize, to: usize, word: &str) -> bool {
-    let word = word.as_bytes();
-    let Some(first) = word.first() else { return false };
-    let window = part(text, from..to);
-    window.windows(word.len()).enumerate().any(|(index, found)| {
-        let starts = || {
-            let previous = before(text, from + index);
-            !previous.is_ascii_alphabetic()
-                // `userSsn`: a capital inside of a name starts a word.
-                || (previous.is_ascii_lowercase() && at(window, index).is_ascii_uppercase())
-        };
-        let ends = || {
-            let next = at(text, from + index + word.len());
-            word.len() > SHORT_BYTES
-                || !next.is_ascii_alphabetic()
-                || (next.is_ascii_uppercase() && at(window, index + word.len() - 1).is_ascii_lowercase())
-        };
-        at(found, 0).eq_ignore_ascii_case(first) && found.eq_ignore_ascii_case(word) && starts() && ends()
+/// Whether one of the words stands between `from` and `to`. Only where a word starts is anything compared, and only
+/// with the words of the same first letter: numbers are common, and few have a word near.
+fn has_word(text: &[u8], from: usize, to: usize, words: &[&str]) -> bool {
+    let initials = words.iter().fold(0_u32, |initials, word| initials | initial(at(word.as_bytes(), 0)));
+    let mut previous = before(text, from);
+    part(text, from..to).iter().zip(from..).any(|(byte, index)| {
+        let starts = !previous.is_ascii_alphabetic()
+            // `userSsn`: a capital inside of a name starts a word.
+            || (previous.is_ascii_lowercase() && byte.is_ascii_uppercase());
+        previous = *byte;
+        starts && initials & initial(*byte) != 0 && words.iter().any(|word| is_word(text, index, to, word.as_bytes()))
     })
+}
+
+/// A bit for each letter; all that is no ASCII letter shares one.
+fn initial(byte: u8) -> u32 {
+    match byte.to_ascii_lowercase() {
+        letter @ b'a'..=b'z' => 1 << (letter - b'a'),
+        _ => 1 << 31,
+    }
+}
+
+/// Whether this word starts at `start`, and ends where a word may end.
+fn is_word(text: &[u8], start: usize, to: usize, word: &[u8]) -> bool {
+    let end = start + word.len();
+    let is_same = at(text, start).eq_ignore_ascii_case(&at(word, 0))
+        && end <= to
+        && part(text, start..end).eq_ignore_ascii_case(word);
+    let next = at(text, end);
+    is_same
+        && (word.len() > SHORT_BYTES
+            || !next.is_ascii_alphabetic()
+            || (next.is_ascii_uppercase() && before(text, end).is_ascii_lowercase()))
 }
 
 /// Words up to this length stand inside many others.
