@@ -45,6 +45,9 @@ fn number(spot: &Spot<'_>, report: &mut dyn FnMut(Hit)) {
     if before(text, start).is_ascii_alphanumeric() {
         return;
     }
+    if let Some(found) = phone::country_before(text, start).and_then(|first| phone::find(text, first)) {
+        return report(found.into());
+    }
     // Digits with a letter after them are a word, but the number they end may be a telephone's: `555-0123x45`.
     let is_word = at(text, end).is_ascii_alphabetic();
     let groups = Groups::read(text, start);

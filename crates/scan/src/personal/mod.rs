@@ -8,6 +8,7 @@
 //! Reading prose (ages, addresses, dates) is a second step that runs only when asked for ([`prose`]): it makes
 //! mistakes, and little of it makes sense in source code.
 
+mod address;
 mod bytes;
 mod card;
 mod checks;
@@ -20,7 +21,9 @@ mod forms;
 mod groups;
 mod iban;
 mod kinds;
+mod names;
 mod national;
+mod nations;
 mod network;
 mod phone;
 mod place;

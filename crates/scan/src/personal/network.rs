@@ -66,7 +66,8 @@ const PRIVATE_SCORE: u8 = 40;
 fn is_version(text: &[u8], start: usize) -> bool {
     const WORDS: &[&str] = &["version", "release", "ver", "chrome", "rev", "build", "section", "oid", "update"];
     super::context::is_before(text, start, 24, WORDS)
-        || matches!(before(text, start), b'/' | b'^' | b'~' | b'=' | b'<')
+        || matches!(before(text, start), b'/' | b'^' | b'~' | b'<')
+        || part(text, start.saturating_sub(2)..start) == b"=="
             && !super::context::is_before(text, start, 24, &["http", "ip", "addr", "host", "client"])
 }
 

@@ -249,6 +249,7 @@ fn rate(text: &[u8], written: &Written) -> Option<u8> {
     let next = at(text, written.end);
     let after_next = at(text, written.end + 1);
     let goes_on = match next {
+        b',' if written.group_count > 1 => false,
         b'.' | b'-' | b'/' | b',' => {
             after_next.is_ascii_digit() || (next == b'-' && after_next.is_ascii_lowercase() && !written.has_plus)
         }
@@ -335,12 +336,22 @@ fn is_told(text: &[u8], start: usize) -> bool {
     before(text, start) == b' ' && WORDS.iter().any(|known| part(text, word..end).eq_ignore_ascii_case(known))
 }
 
+/// The first digits of `+44(0)1414960193`, whose last group starts at `start`: in brackets stands what is not dialled.
+pub(super) fn country_before(text: &[u8], start: usize) -> Option<usize> {
+    let bracket = run_start(text, start, 1, |byte| byte == b' ').checked_sub(3)?;
+    let first = run_start(text, bracket, 3, |byte| byte.is_ascii_digit());
+    let is_form = part(text, bracket..bracket + 3) == b"(0)" && first < bracket && before(text, first) == b'+';
+    is_form.then_some(first)
+}
+
 /// Whether this is a day such as 1582-10-15 or a span of years such as 2000-2068.
 fn is_date(written: &Written) -> bool {
     let digits = written.digits();
     let is_year = |digits: &[u8]| matches!(digits, [b'1', ..] | [b'2', b'0', ..]);
     match written.groups() {
         [4, 2, 2, ..] => matches!(part(digits, 4..6), [b'0', _] | [b'1', b'0'..=b'2']) && written.separator == b'-',
+        // An address of a machine.
+        [1..=3, 1..=3, 1..=3, 1..=3] => written.separator == b'.',
         [4, 4] => is_year(digits) && is_year(part(digits, 4..8)) && written.separator == b'-',
         _ => false,
     }
@@ -448,6 +459,8 @@ mod tests {
         check("Phone: «phone:9498777106»");
         check("fax «phone:467 3395»");
         check("Mobile: «phone:78 651 450» or so");
+        check("fax=«phone:+44(0)1414960193», «phone:+49(0) 100772837»");
+        check("a,«phone:+33 5 33 79 16 01»,195");
         check("«phone:001-345-899-3560»");
         check("«phone:07700 921916» or «phone:(012)345-6789»");
         check("Can someone call me on «phone:9498777106»?");

@@ -80,18 +80,7 @@ pub(super) fn find_postcode(text: &[u8], start: usize, end: usize) -> Option<Fou
     {
         return None;
     }
-    let mut last = end;
-    // One more part: `394 13`, `3610-114`, `7412 SL`, `B0J 2H0`.
-    if matches!(at(text, end), b' ' | b'-') {
-        let next = run_end(text, end + 1, 5, |byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
-        let more = part(text, end + 1..next);
-        let has_form = matches!(more.len(), 2..=4)
-            && !at(text, next).is_ascii_alphanumeric()
-            && (more.iter().any(u8::is_ascii_digit) || more.len() == 2);
-        if has_form {
-            last = next;
-        }
-    }
+    let last = code_end(text, end);
     let code = part(text, start..last);
     let digits = code.iter().filter(|byte| byte.is_ascii_digit()).count();
     let is_code = (3..=10).contains(&code.len())
@@ -113,29 +102,58 @@ pub(super) fn find_bare_postcode(text: &[u8], start: usize, end: usize) -> Optio
         return found(start..last);
     }
     let digits = part(text, start..end);
-    if !matches!(digits.len(), 4 | 5)
-        || !digits.iter().all(u8::is_ascii_digit)
-        || at(text, end) == b'.' && at(text, end + 1).is_ascii_digit()
-    {
+    if !matches!(digits.len(), 2..=5) || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
+    let last = code_end(text, end);
     let gap = run_start(text, start, 8, |byte| matches!(byte, b' ' | b'\n' | b'\t'));
-    if gap == start {
+    let next = at(text, last);
+    let goes_on = next.is_ascii_alphanumeric()
+        || matches!(next, b'-' | b'/' | b':' | b'%')
+        || (matches!(next, b'.' | b',') && at(text, last + 1).is_ascii_digit());
+    if gap == start || goes_on {
         return None;
     }
     let state = part(text, gap.saturating_sub(2)..gap);
-    let is_state = digits.len() == 5
-        && STATES.chunks(3).any(|known| part(known, 0..2) == state)
-        && !before(text, gap.saturating_sub(2)).is_ascii_alphanumeric();
-    if is_state {
-        // `80014-1234`.
-        let more = run_end(text, end + 1, 5, |byte| byte.is_ascii_digit());
-        let last = if at(text, end) == b'-' && more == end + 5 { more } else { end };
+    let is_alone = !before(text, gap.saturating_sub(2)).is_ascii_alphanumeric();
+    // At the end of a line, other countries' provinces count as well.
+    let is_province = matches!(next, 0 | b'\n') && state.len() == 2 && state.iter().all(u8::is_ascii_uppercase);
+    if is_alone && digits.len() >= 4 && ((digits.len() == 5 && is_state(state)) || is_province) {
         return found(start..last);
     }
-    let is_year = matches!(digits, [b'1', b'5'..=b'9', _, _] | [b'2', b'0', _, _]);
-    let goes_on = at(text, end).is_ascii_alphanumeric() || matches!(at(text, end), b'-' | b'/' | b':' | b'%');
-    (!is_year && !goes_on && gap + 1 == start && is_after_place(text, gap)).then_some(start..end).and_then(found)
+    let is_year = last == end && matches!(digits, [b'1', b'5'..=b'9', _, _] | [b'2', b'0', _, _]);
+    let is_code = digits.len() >= 4 || last > end;
+    (is_code && !is_year && gap + 1 == start && is_after_place(text, gap)).then_some(start..last).and_then(found)
+}
+
+/// Where a code ends that has one more part or not: `394 13`, `3610-114`, `7412 SL`, `80014-1234`.
+fn code_end(text: &[u8], end: usize) -> usize {
+    if !matches!(at(text, end), b' ' | b'-') {
+        return end;
+    }
+    let next = run_end(text, end + 1, 5, |byte| byte.is_ascii_digit() || byte.is_ascii_uppercase());
+    let more = part(text, end + 1..next);
+    let has_form = matches!(more.len(), 2..=4)
+        && !at(text, next).is_ascii_alphanumeric()
+        && (more.iter().any(u8::is_ascii_digit) || more.len() == 2);
+    if has_form { next } else { end }
+}
+
+/// Whether these are the two letters of a state.
+pub(super) fn is_state(word: &[u8]) -> bool {
+    STATES.chunks(3).any(|known| part(known, 0..2) == word)
+}
+
+/// Whether this is a word for a street, with a capital.
+pub(super) fn is_street(word: &[u8]) -> bool {
+    word.first().is_some_and(u8::is_ascii_uppercase)
+        && STREETS.iter().any(|street| word.eq_ignore_ascii_case(street.as_bytes()))
+}
+
+/// Whether this is a word for a part of a house.
+pub(super) fn is_unit_word(word: &[u8]) -> bool {
+    const WORDS: &[&str] = &["apt", "apartment", "suite", "ste", "unit", "flat", "room", "floor"];
+    WORDS.iter().any(|unit| word.eq_ignore_ascii_case(unit.as_bytes()))
 }
 
 /// Whether one to four words with capitals end here, after a word for being somewhere.
@@ -269,8 +287,8 @@ fn unit_end(text: &[u8], end: usize) -> usize {
 /// Where a flat or an office that starts at `start` ends.
 fn unit(text: &[u8], start: usize) -> Option<usize> {
     let word = run_end(text, start, 10, |byte| byte.is_ascii_alphabetic());
-    let name = part(text, start..word).to_ascii_lowercase();
-    if !matches!(name.as_slice(), b"apt" | b"apartment" | b"suite" | b"ste" | b"unit" | b"flat" | b"room" | b"floor") {
+    let name = part(text, start..word);
+    if !is_unit_word(name) {
         return None;
     }
     let from = run_end(text, word, 3, |byte| matches!(byte, b'.' | b' ' | b'#'));

@@ -1,9 +1,9 @@
-//! What only prose says: ages, streets, postal codes, dates, web addresses. A [`Feature`] that looks at every digit and
+//! What only prose says: names, ages, streets, postal codes, dates, web addresses. A [`Feature`] that looks at every digit and
 //! point of a text; too slow and too eager for source code, so that it runs only where prose is expected.
 
 use super::bytes::{at, before, number, part, run_end, run_start};
 use super::date::clock_end;
-use super::{Depth, Found, Kind, contact, date, place};
+use super::{Depth, Found, Kind, address, contact, date, names, place};
 use crate::detector::{Feature, Hit, Text};
 use crate::sighting::Class;
 
@@ -20,6 +20,7 @@ impl Feature for Prose {
 
     fn look(&self, text: &Text<'_>, report: &mut dyn FnMut(Hit)) {
         let text = text.bytes;
+        names::find(text, &mut |found| report(found.into()));
         let mut report = |found: Option<Found>| found.map(|found| report(found.into())).is_some();
         memchr::memmem::find_iter(text, b"://").for_each(|colon| _ = report(contact::find_url(text, colon)));
         memchr::memchr_iter(b'.', text).for_each(|dot| _ = report(contact::find_domain(text, dot)));
@@ -50,8 +51,9 @@ fn look(text: &[u8], start: usize, end: usize) -> Option<Found> {
         .and_then(|()| date::find(text, start, end, Depth::Prose))
         .or_else(|| place::find_degrees(text, start, end))
         .or_else(|| place::find_postcode(text, start, end))
-        .or_else(|| place::find_street(text, start, end))
         .or_else(|| place::find_unit(text, start, end))
+        .or_else(|| address::find(text, start, end))
+        .or_else(|| place::find_street(text, start, end))
         .or_else(|| place::find_bare_postcode(text, start, end))
         .or_else(|| find_age(text, start, end))
         .or_else(|| find_time(text, start))
