@@ -1,7 +1,7 @@
 //! Finds every literal hint of every detector in one pass.
 //!
 //! A text of some hundred thousand words holds few hints, so the pass must be quick where there are none: at every
-//! second place, three neighbouring bytes are hashed into a small bit set that stays in the first-level cache, with no
+//! second place, three neighbouring bytes are hashed into a small bit set, with no
 //! dependency from one place to the next. Only where the bits are set are the hints themselves compared. Each hint is
 //! in the set twice, for an even and for an odd place, with the rarest three bytes that there are at such places, so
 //! that `password` doesn't stop the pass at each `word`.
@@ -9,10 +9,11 @@
 //! An automaton over as many hints reads one state after the other and is bound by the latency of memory; Teddy, the
 //! vectorised search, is for some dozen literals. This is neither, needs no `unsafe`, and is built in microseconds.
 
-/// Words in the set. Sixteen KiB: together with the text it stays in the first-level cache of any processor.
-const SET_WORDS: usize = 1 << 11;
+/// Words in the set. Thirty-two KiB: what is used of it stays in the first-level cache, and a tenth of it is filled.
+const SET_WORDS: usize = 1 << 12;
 /// Chains of entries; more than there are hints.
-const CHAINS: usize = 1 << 11;
+const CHAINS: usize = 1 << CHAIN_BITS;
+const CHAIN_BITS: u32 = 12;
 /// Bytes that are hashed together.
 const GRAM: usize = 3;
 /// Places that are tested together, each two bytes after the one before.
@@ -39,8 +40,10 @@ pub(super) struct Literals {
 
 struct Entry {
     literal: Literal,
-    /// How far its three bytes stand behind the start of the literal; at an odd place of a literal of three bytes they
-    /// begin before it.
+    /// Its three bytes, folded: most of what hashes alike ends here, before the literal itself is touched.
+    gram: u32,
+    /// How far its three bytes stand behind the start of the literal; those of a literal of three bytes may begin
+    /// before it.
     offset: isize,
     next: u16,
 }
@@ -64,13 +67,18 @@ impl Literals {
                 if let Some((offset, gram)) = rarest(bytes, odd) {
                     made.mark(gram);
                     made.enter(gram, literal, offset);
-                } else if let [first, second, _] = bytes {
-                    // Whatever stands before it; folding leaves half of the bytes.
-                    let known = folded(&[0, *first, *second]) & !0xFF;
-                    for before in (0..=255).filter(|byte| byte & 0x20 != 0) {
-                        made.mark(known | before);
+                } else if let [first, second, third] = *bytes {
+                    // Two known bytes beside any third, which is before or behind them; folding leaves half of all bytes.
+                    let (known, offset, shift) =
+                        if commonness(first) + commonness(second) < commonness(second) + commonness(third) {
+                            (folded(&[0, first, second]) & !0xFF, -1, 0)
+                        } else {
+                            (folded(&[second, third, 0]) & 0xFFFF, 1, 16)
+                        };
+                    for other in (0..=255).filter(|byte| byte & 0x20 != 0) {
+                        made.mark(known | other << shift);
                     }
-                    made.enter(known, literal, -1);
+                    made.enter(known, literal, offset);
                 }
             }
         }
@@ -87,7 +95,7 @@ impl Literals {
     fn enter(&mut self, gram: u32, literal: Literal, offset: isize) {
         let Some(head) = self.heads.get_mut(chain_of(gram)) else { return };
         let Ok(index) = u16::try_from(self.entries.len()) else { return };
-        self.entries.push(Entry { literal, offset, next: *head });
+        self.entries.push(Entry { literal, gram, offset, next: *head });
         *head = index;
     }
 
@@ -126,21 +134,25 @@ impl Literals {
 
     fn compare(&self, text: &[u8], position: usize, found: &mut impl FnMut(Place)) {
         let gram = gram_at(text, position);
-        let (whole, tail) = (chain_of(gram), chain_of(gram & !0xFF));
-        self.walk(whole, text, position, found);
-        if tail != whole {
-            self.walk(tail, text, position, found);
+        for known in [gram, gram & !0xFF, gram & 0xFFFF] {
+            self.walk(known, text, position, found);
         }
     }
 
-    fn walk(&self, chain: usize, text: &[u8], position: usize, found: &mut impl FnMut(Place)) {
-        let mut next = self.heads.get(chain).copied().unwrap_or(END);
+    #[inline]
+    fn walk(&self, gram: u32, text: &[u8], position: usize, found: &mut impl FnMut(Place)) {
+        let mut next = self.heads.get(chain_of(gram)).copied().unwrap_or(END);
         while let Some(entry) = self.entries.get(usize::from(next)) {
             next = entry.next;
+            if entry.gram != gram {
+                continue;
+            }
             let Some(start) = position.checked_add_signed(-entry.offset) else { continue };
             let wanted = entry.literal.text.as_bytes();
             let Some(there) = text.get(start..start + wanted.len()) else { continue };
-            if there == wanted || (entry.literal.any_case && there.eq_ignore_ascii_case(wanted)) {
+            let is_same = there.iter().zip(wanted).all(|(there, wanted)| there | 0x20 == wanted | 0x20)
+                && (there == wanted || (entry.literal.any_case && there.eq_ignore_ascii_case(wanted)));
+            if is_same {
                 found(Place { start, end: start + wanted.len(), detector: entry.literal.detector });
             }
         }
@@ -154,11 +166,11 @@ const FOLD: u64 = 0x2020_2020;
 #[inline(always)]
 fn hash(folded: u32) -> (usize, u64) {
     let hash = (folded << 8).wrapping_mul(0x9E37_79B1);
-    ((hash >> 21) as usize, 1 << (hash >> 15 & 63) | 1 << (hash >> 9 & 63))
+    ((hash >> 20) as usize, 1 << (hash >> 14 & 63) | 1 << (hash >> 8 & 63))
 }
 
 fn chain_of(gram: u32) -> usize {
-    (gram.wrapping_mul(0x85EB_CA6B) >> 21) as usize
+    (gram.wrapping_mul(0x85EB_CA6B) >> (32 - CHAIN_BITS)) as usize
 }
 
 #[inline(always)]
@@ -182,11 +194,28 @@ fn gram_at(text: &[u8], position: usize) -> u32 {
 
 /// The rarest three bytes at an even or an odd offset of a literal, if it has any there.
 fn rarest(literal: &[u8], odd: usize) -> Option<(isize, u32)> {
-    let weight = |gram: &[u8]| gram.iter().map(|byte| commonness(*byte)).sum::<u32>();
+    let weight = |gram: &[u8; GRAM]| {
+        let common = std::str::from_utf8(gram).is_ok_and(|gram| COMMON.contains(&gram.to_ascii_lowercase()));
+        gram.iter().map(|byte| commonness(*byte)).sum::<u32>() + if common { 20 } else { 0 }
+    };
     let grams = literal.array_windows::<GRAM>().enumerate().skip(odd).step_by(2);
-    let (offset, gram) = grams.min_by_key(|(_, gram)| weight(*gram))?;
+    let (offset, gram) = grams.min_by_key(|(_, gram)| weight(gram))?;
     Some((isize::try_from(offset).ok()?, folded(gram)))
 }
+
+/// Three letters that are common in code and prose: counted over published source.
+const COMMON: &str = concat!(
+    "abl ack act add age ain ait ali all alu ame and ang ard arg ars art ass atc ate ath ati ato atu aul ",
+    "bje ble buf byt cal cfg cha che clo cod com con cra cti dat ded def del den der ead eam eat eco ect ",
+    "efa ele elf eme enc end ent equ era ere eri err ers ert ess est esu eth etu eve exp ext fau fer fff ",
+    "fie for fro fut get han has her his ial ice ide iel ile ill ime imp ind ine ing ins int ion ist ite ",
+    "ith iti ive ize jec key lem len let lic lin llo loc lon low lse lue map mat men mes met min mpl mut ",
+    "nam nce nde new nne non not nse nst nte nti nto num nwr obj ode oin oll ome omp one onf ons ont ope ",
+    "opt ord ore orm oun out par pat per ple poi pol pos pre pro pti pub put que ran rap rat rde rea rec ",
+    "ref ren req res ret rin rit rma rom ror rro rse sec sel ser set sin siz som sse sta str sul syn tar ",
+    "tat tch ted tem ter tes tha the thi tho tim tio tor tra tre tri tru try tur typ ule ult ume und unw ",
+    "ure urn use usi ust utu val vec ver whe wit wra ync ype yte ",
+);
 
 /// How common a byte is in code and prose, roughly.
 fn commonness(byte: u8) -> u32 {
