@@ -75,7 +75,10 @@ fn what_cannot_be_read_is_an_error_and_no_verdict() {
             input.extend_from_slice(line);
             input.push(b'\n');
         }
-        let huge = format!("{{\"kind\":\"dns.query\",\"name\":\"{}\",\"record_type\":\"A\"}}\n", "x".repeat(2 << 20));
+        let huge = format!(
+            "{{\"kind\":\"dns.query\",\"name\":\"{}\",\"record_type\":\"A\"}}\n",
+            "x".repeat(bartizan_api::check::LINE_BYTES_MAX)
+        );
         input.extend_from_slice(huge.as_bytes());
         input.extend_from_slice(format!("{}{}\n", "[".repeat(100_000), "]".repeat(100_000)).as_bytes());
         // What follows is decided all the same, also without a last line end.

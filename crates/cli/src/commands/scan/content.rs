@@ -104,8 +104,9 @@ mod tests {
     fn one_line_of_many_bytes_has_columns_too() {
         let token = format!("ghp_{}", "aB3dE5fG7hJ9".repeat(3));
         let text = format!("{} {token} {}", "lorem ipsum ".repeat(700_000), "dolor ".repeat(100_000));
-        let found: Vec<_> = findings(text.as_bytes()).iter().map(|one| (one.line, one.column)).collect();
-        assert_eq!(found, [(1, 12 * 700_000 + 2)]);
+        let findings = findings(text.as_bytes());
+        let tokens = findings.iter().filter(|one| one.kind == "github-token");
+        assert_eq!(tokens.map(|one| (one.line, one.column)).collect::<Vec<_>>(), [(1, 12 * 700_000 + 2)]);
     }
 
     #[test]
