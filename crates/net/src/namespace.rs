@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::net::sockopt;
 
 use crate::netlink::{ACK, Batch, CREATE, EXCLUSIVE, NetlinkError, REQUEST};
 use crate::nftables::{self, FamilyPorts, Ports};
@@ -78,6 +80,13 @@ pub enum NamespaceError {
 /// at all (`AI_ADDRCONFIG`) find one. Never handed out as a synthetic address.
 pub(crate) const OWN_ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
 
+/// How TCP finds its speed where nothing leaves memory. There is nothing to pace there, and a machine whose TCP uses BBR
+/// spends most of a transfer on BBR's timers. Part of every kernel.
+const CONGESTION_CONTROL: &str = "reno";
+/// What may wait in memory to be sent on. Left to itself the kernel lets it grow until it no longer fits the processor's
+/// caches; nothing here is ever far away.
+const RECEIVE_BYTES: usize = 512 * 1024;
+
 // Numbers from linux/rtnetlink.h, if_link.h and if_addr.h.
 const NEW_LINK: u16 = 16;
 const NEW_ADDRESS: u16 = 20;
@@ -92,6 +101,8 @@ const SCOPE_HOST: u8 = 254;
 const KIND_LOCAL: u8 = 2;
 const ROUTE_OUT: u16 = 4;
 const ROUTE_PREFERRED_SOURCE: u16 = 7;
+const ROUTE_METRICS: u16 = 8;
+const METRIC_CONGESTION_CONTROL: u16 = 16;
 
 /// What is done, for the error, and the message that does it.
 type Step = (&'static str, fn(&mut Batch));
@@ -161,6 +172,13 @@ fn port(socket: &'static str, fd: &OwnedFd) -> Result<u16, NamespaceError> {
     }
 }
 
+/// Fits a socket, or a listener and all it accepts, to connections that never leave memory. Where the kernel won't,
+/// they are slower, nothing else.
+pub(crate) fn within_memory(socket: impl AsFd) {
+    let _ = sockopt::set_tcp_congestion(&socket, CONGESTION_CONTROL);
+    let _ = sockopt::set_socket_recv_buffer_size(&socket, RECEIVE_BYTES);
+}
+
 fn link_up(batch: &mut Batch) {
     batch.message(NEW_LINK, REQUEST | ACK, |body| {
         body.raw(&[0; 4]);
@@ -188,5 +206,6 @@ fn local_route(batch: &mut Batch, family: u8, scope: u8, source: Option<&[u8]>) 
         if let Some(source) = source {
             body.attribute(ROUTE_PREFERRED_SOURCE, source);
         }
+        body.nested(ROUTE_METRICS, |body| body.text(METRIC_CONGESTION_CONTROL, CONGESTION_CONTROL));
     });
 }

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::context::{Context, NetConfig};
 use crate::dns::Dns;
-use crate::namespace::{NamespaceError, NamespaceSockets, configure, dropped};
+use crate::namespace::{NamespaceError, NamespaceSockets, configure, dropped, within_memory};
 use crate::process::Attribution;
 use crate::{proxy, transparent};
 
@@ -265,6 +265,7 @@ impl Pace {
 
 fn listener(fd: OwnedFd) -> Result<std::net::TcpListener, ServeError> {
     let listener = std::net::TcpListener::from(fd);
+    within_memory(&listener);
     listener.set_nonblocking(true).map_err(ServeError::Listener)?;
     Ok(listener)
 }

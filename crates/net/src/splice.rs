@@ -12,8 +12,9 @@ use tokio::net::TcpStream;
 
 use crate::traffic::{Direction, Meter};
 
-/// Bytes moved at once. The kernel's default limit for all pipes of an ordinary user is 64 MiB; see `PIPES_MAX`.
-const PIPE_BYTES: usize = 256 * 1024;
+/// Bytes moved at once. The kernel's default limit for all pipes of an ordinary user is 64 MiB; what is beyond it gets
+/// small pipes.
+const PIPE_BYTES: usize = 1024 * 1024;
 /// Pipes in use at once; a transfer beyond these copies through a buffer.
 const PIPES_MAX: usize = 128;
 /// Empty pipes kept for the next transfer.
