@@ -215,15 +215,16 @@ fn receive(
     socket: &OwnedFd,
     mut more: impl FnMut(&Message<'_>) -> Result<bool, NetlinkError>,
 ) -> Result<(), NetlinkError> {
-    let mut buffer = vec![0_u8; DATAGRAM_BYTES_MAX];
+    let mut buffer = Vec::with_capacity(DATAGRAM_BYTES_MAX);
     for _ in 0..DATAGRAMS_MAX {
-        let (length, _) = match recv(socket.as_fd(), buffer.as_mut_slice(), RecvFlags::DONTWAIT) {
-            Ok(received) => received,
+        buffer.clear();
+        match recv(socket.as_fd(), rustix::buffer::spare_capacity(&mut buffer), RecvFlags::DONTWAIT) {
+            Ok(_) => {}
             Err(Errno::INTR) => continue,
             Err(Errno::AGAIN) => return Err(NetlinkError::Answer),
             Err(error) => return Err(socket_error(error)),
-        };
-        let mut rest = buffer.get(..length).unwrap_or_default();
+        }
+        let mut rest = buffer.as_slice();
         while !rest.is_empty() {
             let total = u32_at(rest, 0).and_then(|total| usize::try_from(total).ok()).ok_or(NetlinkError::Answer)?;
             let message = Message {

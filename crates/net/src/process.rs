@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use bartizan_model::Process;
@@ -54,8 +54,9 @@ pub enum SocketHolder {
 pub struct Attribution {
     socket: Mutex<Socket>,
     candidates: ProcessCandidates,
-    /// Who was found last: most connections in a row come from the same process.
-    last: AtomicU32,
+    /// Who was found last, and by which descriptor: most connections in a row come from the same process, and one that
+    /// closes its connections gets the same descriptor again.
+    last: AtomicU64,
 }
 
 struct Socket {
@@ -66,7 +67,7 @@ struct Socket {
 impl Attribution {
     /// Over a `NETLINK_SOCK_DIAG` socket of the namespace.
     pub fn new(sock_diag: OwnedFd, candidates: ProcessCandidates) -> Self {
-        Self { socket: Mutex::new(Socket { fd: sock_diag, sequence: 0 }), candidates, last: AtomicU32::new(0) }
+        Self { socket: Mutex::new(Socket { fd: sock_diag, sequence: 0 }), candidates, last: AtomicU64::new(0) }
     }
 
     /// The process that holds the socket with these two ends, as that process sees them.
@@ -137,22 +138,51 @@ impl Attribution {
 
     fn pid(&self, inode: u32) -> Option<u32> {
         let wanted = PathBuf::from(format!("socket:[{inode}]"));
-        let last = self.last.load(Ordering::Relaxed);
+        let last = Holder::unpack(self.last.load(Ordering::Relaxed));
         // Whoever holds this very socket is of the box, so the box's processes need not be listed first.
-        if last != 0 && holds(last, &wanted) {
-            return Some(last);
-        }
-        let found = (self.candidates)().into_iter().take(CANDIDATES_MAX).find(|pid| holds(*pid, &wanted))?;
-        self.last.store(found, Ordering::Relaxed);
-        Some(found)
+        let found =
+            last.and_then(|last| if last.holds(&wanted) { Some(last) } else { Holder::find(last.pid, &wanted) });
+        let found = found.or_else(|| {
+            let candidates = (self.candidates)();
+            candidates.into_iter().take(CANDIDATES_MAX).find_map(|pid| Holder::find(pid, &wanted))
+        })?;
+        self.last.store(found.pack(), Ordering::Relaxed);
+        Some(found.pid)
     }
 }
 
-/// Whether this process holds that socket. The newest descriptors first: there a new connection's is nearly always.
-fn holds(pid: u32, wanted: &Path) -> bool {
-    let Ok(entries) = std::fs::read_dir(format!("/proc/{pid}/fd")) else { return false };
-    let descriptors: Vec<_> = entries.take(DESCRIPTORS_MAX).flatten().map(|entry| entry.path()).collect();
-    descriptors.iter().rev().any(|path| std::fs::read_link(path).is_ok_and(|target| target == wanted))
+/// A process and one of its descriptors.
+#[derive(Clone, Copy)]
+struct Holder {
+    pid: u32,
+    descriptor: u32,
+}
+
+impl Holder {
+    /// The process, if it holds that socket. The newest descriptors first: there a new connection's is nearly always.
+    fn find(pid: u32, wanted: &Path) -> Option<Self> {
+        let entries = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?;
+        let descriptors =
+            entries.take(DESCRIPTORS_MAX).flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        let descriptors: Vec<u32> = descriptors.collect();
+        descriptors.into_iter().rev().map(|descriptor| Self { pid, descriptor }).find(|holder| holder.holds(wanted))
+    }
+
+    fn holds(self, wanted: &Path) -> bool {
+        let Self { pid, descriptor } = self;
+        std::fs::read_link(format!("/proc/{pid}/fd/{descriptor}")).is_ok_and(|target| target == wanted)
+    }
+
+    fn pack(self) -> u64 {
+        u64::from(self.pid) << 32 | u64::from(self.descriptor)
+    }
+
+    /// No process has the number 0.
+    fn unpack(packed: u64) -> Option<Self> {
+        let [a, b, c, d, e, f, g, h] = packed.to_be_bytes();
+        let (pid, descriptor) = (u32::from_be_bytes([a, b, c, d]), u32::from_be_bytes([e, f, g, h]));
+        (pid != 0).then_some(Self { pid, descriptor })
+    }
 }
 
 fn request(transport: Transport, own: SocketAddr, remote: SocketAddr) -> Vec<u8> {

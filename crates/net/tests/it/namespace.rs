@@ -37,6 +37,17 @@ fn every_tcp_connection_is_redirected_with_its_destination() {
 }
 
 #[test]
+fn what_never_leaves_memory_is_not_paced() {
+    let inside = TestBox::start();
+    let sockets = inside.namespace_sockets();
+    configure(&sockets).unwrap();
+    for to in ["203.0.113.9:443", "[2001:db8::9]:443"] {
+        let client = inside.connect(address(to)).unwrap();
+        assert_eq!(rustix::net::sockopt::tcp_congestion(&client).unwrap(), "reno", "{to}");
+    }
+}
+
+#[test]
 fn dns_to_any_resolver_is_redirected_and_answered() {
     let inside = TestBox::start();
     let sockets = inside.namespace_sockets();
