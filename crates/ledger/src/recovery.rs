@@ -1,5 +1,7 @@
 //! Closing what the dead left open.
 
+use std::collections::HashSet;
+
 use bartizan_gate::{AppendError, Position};
 use bartizan_model::{Outcome, OutcomeStatus, Record, RunId};
 use jiff::Timestamp;
@@ -25,9 +27,9 @@ pub enum RecoverError {
     Append(#[from] AppendError),
 }
 
-/// Closes as `unknown` every action that a run opened and left open, unless `is_alive` says that the run still is; it
-/// is asked after the entries were read, so a run that begins meanwhile is safe if it shows itself before its first
-/// entry. Of several processes that do so at once, one closes each. Actions outside of runs are left to whoever
+/// Closes as `unknown` every action that a run opened and left open, unless `is_alive` says that the run still is. A run
+/// must count as alive from before its first entry until after its last: what it leaves open is read once more after it
+/// was found dead. Of several processes that do so at once, one closes each. Actions outside of runs are left to whoever
 /// opened them.
 /// Blocks; never call it from an asynchronous task.
 ///
@@ -39,12 +41,9 @@ pub fn close_unknown(
     is_alive: &dyn Fn(&RunId) -> bool,
     at: Timestamp,
 ) -> Result<Vec<Position>, RecoverError> {
-    let dead = |index: &mut Index| -> Result<_, IndexError> {
-        let mut open = index.open_actions()?;
-        open.retain(|action| action.run.as_ref().is_some_and(|run| !is_alive(run)));
-        Ok(open)
-    };
-    if dead(index)?.is_empty() {
+    let open = index.open_actions()?.into_iter().filter_map(|action| action.run);
+    let dead: HashSet<RunId> = open.filter(|run| !is_alive(run)).collect();
+    if dead.is_empty() {
         return Ok(Vec::new());
     }
     let path = ledger.options().directory.join("recovery");
@@ -55,7 +54,10 @@ pub fn close_unknown(
         source: error.into(),
     })?;
     let mut closed = Vec::new();
-    for action in dead(index)? {
+    for action in index.open_actions()? {
+        if !action.run.as_ref().is_some_and(|run| dead.contains(run)) {
+            continue;
+        }
         let record = Record::Closed {
             action_id: action.action_id,
             run: action.run,

@@ -87,10 +87,8 @@ impl RunDirectory {
     /// has its own name only with the claim in it, so without one it is nobody's.
     fn clear_drafts(home: &Home) -> std::io::Result<()> {
         for entry in fs::read_dir(home.runs())?.flatten() {
-            let name = entry.file_name();
-            let owner = name.to_str().and_then(|name| name.strip_prefix(DRAFT_PREFIX)?.split_once('-'));
-            let abandoned = match owner {
-                Some((pid, _)) => !Path::new("/proc").join(pid).exists(),
+            let abandoned = match draft_owner_lives(&entry.file_name()) {
+                Some(lives) => !lives,
                 None => !entry.path().join(CLAIM).exists(),
             };
             if abandoned {
@@ -101,27 +99,51 @@ impl RunDirectory {
     }
 }
 
-/// Says that a run may have open entries. It outlives a killed run, whose entries the next start then closes:
-/// without one nobody needs to search the ledger.
+/// Says that a run may have open entries, and by the lock on it that the run lives. It outlives a killed run, whose
+/// entries the next start then closes: without one nobody needs to search the ledger. The run's directory says less: it
+/// goes with the box, before the last entry is written.
 struct OpenMark {
     path: PathBuf,
     /// An entry is open: only its closing takes the mark away.
     holds: bool,
+    _lock: fs::File,
 }
 
 impl OpenMark {
-    /// Made before the run's first entry.
+    /// Made before the run's first entry, under its own name only once it is locked.
     fn make(home: &Home, run: &RunId) -> anyhow::Result<Self> {
         let path = home.open_runs().join(run.as_str());
-        fs::File::create_new(&path)
+        let draft = home.open_runs().join(format!("{DRAFT_PREFIX}{}-{run}", std::process::id()));
+        let lock = fs::File::create_new(&draft)
+            .and_then(|file| {
+                file.lock()?;
+                fs::rename(&draft, &path)?;
+                Ok(file)
+            })
             .with_context(|| format!("failed to make `{}`; check free space", path.display()))?;
-        Ok(Self { path, holds: false })
+        Ok(Self { path, holds: false, _lock: lock })
     }
 
-    /// The marks of runs that are no more.
+    /// The marks of runs that are no more. Removes drafts whose owners are gone.
     fn of_the_dead(home: &Home) -> std::io::Result<Vec<PathBuf>> {
-        let is_dead = |mark: &Path| mark.file_name().is_some_and(|run| !home.runs().join(run).exists());
-        Ok(fs::read_dir(home.open_runs())?.flatten().map(|entry| entry.path()).filter(|mark| is_dead(mark)).collect())
+        let mut dead = Vec::new();
+        for entry in fs::read_dir(home.open_runs())?.flatten() {
+            match draft_owner_lives(&entry.file_name()) {
+                Some(true) => {}
+                Some(false) => gone_is_fine(fs::remove_file(entry.path()))?,
+                None if Self::is_locked(&entry.path()) => {}
+                None => dead.push(entry.path()),
+            }
+        }
+        Ok(dead)
+    }
+
+    /// Whether the run with this mark lives; what can't be looked at is left alone.
+    fn is_locked(mark: &Path) -> bool {
+        match fs::File::open(mark) {
+            Ok(file) => file.try_lock_shared().is_err(),
+            Err(error) => error.kind() != std::io::ErrorKind::NotFound,
+        }
     }
 }
 
@@ -131,6 +153,12 @@ impl Drop for OpenMark {
             let _ = fs::remove_file(&self.path);
         }
     }
+}
+
+/// Whether whoever made this draft still lives; `None` for what is no draft.
+fn draft_owner_lives(name: &OsStr) -> Option<bool> {
+    let (pid, _) = name.to_str()?.strip_prefix(DRAFT_PREFIX)?.split_once('-')?;
+    Some(Path::new("/proc").join(pid).exists())
 }
 
 /// Another run that starts at the same time clears up too.
@@ -248,10 +276,10 @@ fn recover(home: &Home, wired: &Wired) -> anyhow::Result<Option<std::thread::Joi
     if marks.is_empty() {
         return Ok(None);
     }
-    let (index, ledger_directory, runs) = (home.index(), home.ledger(), home.runs());
+    let (index, ledger_directory, open) = (home.index(), home.ledger(), home.open_runs());
     let ledger = wired.ledger.clone();
     let recover = move || {
-        let alive = |run: &RunId| runs.join(run.as_str()).exists();
+        let alive = |run: &RunId| OpenMark::is_locked(&open.join(run.as_str()));
         let closed = Index::open(&index, &ledger_directory).map_err(|error| error.to_string()).and_then(|mut index| {
             close_unknown(&ledger, &mut index, &alive, Timestamp::now()).map_err(|error| error.to_string())
         });

@@ -1,7 +1,9 @@
 //! What runs now can be seen and ended, and nothing outlives the ones who kept it, however they go.
 
+use std::fs;
 use std::time::Duration;
 
+use bartizan_model::RunId;
 use bartizan_testkit::{TcpSink, eventually};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -98,6 +100,27 @@ fn a_killed_run_sends_nothing_more() {
         world.run(["true"]).success();
         world.assert_closed("net.connect", "allowed.test", "unknown");
         world.assert_closed("exec.run", "hold", "unknown");
+        world.verify();
+    });
+}
+
+/// A run's directory goes with its box, a moment before its last entry is written.
+#[test]
+fn a_run_without_its_directory_still_has_its_say() {
+    World::each(|world| {
+        let script = "echo begun; until [ -e go ]; do sleep 0.05; done";
+        let mut ending = world.run(["sh", "-c", script]).spawn();
+        ending.wait_for_stdout("begun");
+        for directory in fs::read_dir(world.home.bartizan_home().join("run")).unwrap().flatten() {
+            fs::remove_dir_all(directory.path()).unwrap();
+        }
+        // Somebody died earlier, so that the next run looks for what is to be closed.
+        fs::write(world.home.bartizan_home().join("open").join(RunId::generate().as_str()), "").unwrap();
+        world.run(["true"]).success();
+        assert!(world.deed("exec.run", "until")["closed"].is_null());
+        fs::write(world.home.workspace().join("go"), "").unwrap();
+        assert_eq!(ending.wait().code(), 0);
+        world.assert_closed("exec.run", "until", "done");
         world.verify();
     });
 }

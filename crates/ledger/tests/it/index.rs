@@ -111,6 +111,23 @@ fn closes_what_dead_runs_left_open_and_only_that() {
 }
 
 #[test]
+fn what_ends_while_it_is_looked_at_is_not_closed_twice() {
+    let home = Home::new();
+    let ledger = home.open();
+    let ending = RunId::generate();
+    let action = action(Some(&ending), "coder", connect("a.example"));
+    let opened = deed(&home, &ledger, &action, false);
+    let ends_now = |run: &RunId| {
+        let outcome = bartizan_model::Outcome::new(OutcomeStatus::Done);
+        let (action_id, run) = (action.id.clone(), Some(run.clone()));
+        let record = Record::Closed { action_id, run, opened, outcome, receipt: None };
+        ledger.append_blocking(Timestamp::now(), &record).unwrap();
+        false
+    };
+    assert!(close_unknown(&ledger, &mut home.index(), &ends_now, Timestamp::now()).unwrap().is_empty());
+}
+
+#[test]
 fn follows_what_comes() {
     let home = Home::with_segments(1000);
     let ledger = home.open();
