@@ -17,6 +17,7 @@ const GENERATED: &[(&str, &str)] = &[
     ("event", "spec/v1/event.schema.json"),
     ("receipt", "spec/v1/receipt.schema.json"),
     ("schema", "spec/v1/policy.schema.json"),
+    ("rego-input", "docs/reference/rego-input.schema.json"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -6,8 +6,12 @@ use anyhow::{Result, bail};
 use crate::shell;
 
 /// The measurements, and the package that each belongs to.
-const EVALUATIONS: &[(&str, &str)] =
-    &[("injection", "bartizan-scan"), ("personal", "bartizan-scan"), ("secrets", "bartizan-scan")];
+const EVALUATIONS: &[(&str, &str)] = &[
+    ("injection", "bartizan-scan"),
+    ("personal", "bartizan-scan"),
+    ("rego", "bartizan-policy"),
+    ("secrets", "bartizan-scan"),
+];
 
 /// Builds a measurement and hands it the arguments.
 pub(crate) fn eval(arguments: &[&str]) -> Result<()> {

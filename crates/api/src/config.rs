@@ -12,12 +12,17 @@ pub const CONFIG_BYTES_MAX: usize = 64 * 1024;
 pub struct Config {
     /// Version of this file's form: 1.
     pub bartizan: u32,
-    /// The policy `run` and `check` use when none is named: a file relative to the home, or a built-in's name.
+    /// The policy `run` and `check` use when none is named: a file relative to the home, a built-in's name,
+    /// or `bundle:NAME` for an installed bundle.
     #[serde(default = "default_policy")]
     pub policy: String,
     /// The persona `run` and `check` use when none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub persona: Option<String>,
+    /// Overlays that narrow whatever policy holds: built-in ones (`soc2`, `hipaa`, `gdpr`, `pci`, `eu`, `us`) by name,
+    /// files relative to the home.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub overlays: Vec<String>,
 }
 
 fn default_policy() -> String {
@@ -26,7 +31,7 @@ fn default_policy() -> String {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { bartizan: 1, policy: default_policy(), persona: None }
+        Self { bartizan: 1, policy: default_policy(), persona: None, overlays: Vec::new() }
     }
 }
 

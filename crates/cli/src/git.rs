@@ -2,7 +2,11 @@
 //!
 //! The one place that knows git. It reads objects with `gix` and starts no program, so that a repository's own
 //! settings, hooks and filters never run; a repository of another owner is opened with less trust by `gix` itself.
-//! Nothing is written, and links and submodules are left alone.
+//! Links and submodules are left alone, and nothing is written but bundles that are pushed (`commits`).
+
+mod commits;
+
+pub use commits::{Commits, Wanted, is_repository};
 
 use std::collections::{HashMap, HashSet};
 use std::path::Path;

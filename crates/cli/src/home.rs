@@ -67,6 +67,14 @@ impl Home {
         Ok(())
     }
 
+    /// A directory of the home that not every home has, made when it is first needed.
+    pub fn private_directory(&self, name: &str) -> anyhow::Result<PathBuf> {
+        let directory = self.path.join(name);
+        make_private(&directory)?;
+        check_private(&directory)?;
+        Ok(directory)
+    }
+
     /// The home itself.
     pub fn path(&self) -> &Path {
         &self.path
@@ -181,6 +189,25 @@ pub fn write_new(file: &Path, contents: &[u8]) -> anyhow::Result<bool> {
     };
     let result = write();
     let _ = fs::remove_file(&draft);
+    result.with_context(|| format!("failed to write `{}`", file.display()))
+}
+
+/// Writes a file anew, whole or not at all.
+pub fn replace(file: &Path, contents: &[u8]) -> anyhow::Result<()> {
+    let directory = file.parent().context("a file needs a directory")?;
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let draft = directory.join(format!(".{name}.{}", std::process::id()));
+    let write = || -> io::Result<()> {
+        let mut handle = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&draft)?;
+        handle.write_all(contents)?;
+        handle.sync_all()?;
+        fs::rename(&draft, file)?;
+        fs::File::open(directory)?.sync_all()
+    };
+    let result = write();
+    if result.is_err() {
+        let _ = fs::remove_file(&draft);
+    }
     result.with_context(|| format!("failed to write `{}`", file.display()))
 }
 

@@ -3,13 +3,16 @@
 //! `commands/run.rs`.
 
 mod account;
+mod bundles;
 mod commands;
 mod control;
+mod exceptions;
 mod git;
 mod home;
 mod moment;
 mod output;
 mod policies;
+mod reload;
 mod run;
 mod sessions;
 mod standing;

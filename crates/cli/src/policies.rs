@@ -7,13 +7,20 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use bartizan_policy::builtin;
+use bartizan_policy::bundle::Bundle;
 use bartizan_policy::{Context, Loader, POLICY_BYTES_MAX, Policy, PolicySet, Source};
 
 use crate::account::Account;
+use crate::bundles::Bundles;
+use crate::exceptions;
 use crate::home::{Home, read_bounded};
+use crate::wiring::Trust;
 
 /// A project's policy, looked for from the workspace upwards.
 const PROJECT_FILE: &str = "bartizan.yaml";
+
+/// How the name of an installed bundle starts where a policy is named.
+const BUNDLE_PREFIX: &str = "bundle:";
 
 /// What the user chose on the command line.
 #[derive(Debug, Clone, Default)]
@@ -22,6 +29,8 @@ pub struct Choice {
     pub persona: Option<String>,
     /// `--policy`
     pub policy: Option<PathBuf>,
+    /// `--overlay`, beside those of the settings
+    pub overlays: Vec<String>,
 }
 
 /// The policy in force and where it came from.
@@ -37,8 +46,10 @@ pub struct Policies {
     pub workspace: PathBuf,
     /// The user's home directory, links resolved.
     pub user_home: PathBuf,
-    /// The files it was read from, to notice changes.
+    /// The files it was read from.
     pub files: Vec<PathBuf>,
+    /// Everything a change of which may change the policy, there or not.
+    pub watched: Vec<PathBuf>,
 }
 
 impl Policies {
@@ -52,16 +63,34 @@ impl Policies {
         let config = home.config()?;
         let persona =
             choice.persona.clone().or_else(|| choice.policy.is_none().then(|| config.persona.clone()).flatten());
-        let loader = UserFiles { personas: home.personas(), policies: home.path().join("policies") };
+        let named_bundle = match &choice.policy {
+            Some(file) => file.to_str().and_then(|name| name.strip_prefix(BUNDLE_PREFIX)),
+            None => config.policy.strip_prefix(BUNDLE_PREFIX),
+        };
+        let parcel = named_bundle.map(|name| Trust::open(home)?.bundles()?.in_force(name)).transpose()?;
+        let bundle = parcel.as_ref().map(|parcel| &parcel.bundle);
+        let loader = UserFiles { personas: home.personas(), policies: home.path().join("policies"), bundle };
+        let chosen = |file: &Path| match bundle {
+            Some(bundle) => Ok(bundle.policy_source()),
+            None => read_policy(file),
+        };
         let source = match (&choice.policy, &persona) {
             (_, Some(persona)) => named(&loader, persona)?,
-            (Some(file), None) => read_policy(file)?,
-            (None, None) => configured(home, &loader, &config.policy)?,
+            (Some(file), None) => chosen(file)?,
+            (None, None) => match bundle {
+                Some(bundle) => bundle.policy_source(),
+                None => configured(home, &loader, &config.policy)?,
+            },
         };
         let user = Policy::load(&source, &loader).map_err(|errors| anyhow::anyhow!("{errors}"))?;
         let mut narrowing = Vec::new();
         if let (Some(file), Some(_)) = (&choice.policy, &persona) {
-            let policy = Policy::load(&read_policy(file)?, &loader);
+            let policy = Policy::load(&chosen(file)?, &loader);
+            narrowing.push(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?);
+        }
+        narrowing.extend(bundle.map_or(Ok(Vec::new()), Bundle::overlays)?);
+        for name in config.overlays.iter().chain(&choice.overlays) {
+            let policy = Policy::load(&overlay(home, name)?, &loader);
             narrowing.push(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?);
         }
         let project_file = find_project(&workspace, &user_home);
@@ -77,8 +106,15 @@ impl Policies {
             context = context.with_protected(file)?;
         }
         let label = persona.clone().or_else(|| user.name().map(str::to_owned)).unwrap_or_else(|| source.name.clone());
-        let set = Arc::new(PolicySet::new(user, narrowing, context)?);
-        Ok(Self { set, persona, label, workspace, user_home, files })
+        let set = PolicySet::new(user, narrowing, context)?
+            .with_bundle(parcel.map(|parcel| parcel.reference))
+            .with_exceptions(exceptions::load(home));
+        let mut watched = files.clone();
+        watched.push(home.config_file());
+        watched.push(exceptions::directory(home));
+        watched.push(Bundles::state_file(home));
+        watched.extend(project_candidates(&workspace, &user_home));
+        Ok(Self { set: Arc::new(set), persona, label, workspace, user_home, files, watched })
     }
 
     /// One line on where it comes from.
@@ -87,7 +123,8 @@ impl Policies {
             self.set.narrowing().filter_map(|policy| policy.sources().first().map(String::as_str)).collect();
         let narrowing =
             if narrowing.is_empty() { String::new() } else { format!(", narrowed by {}", narrowing.join(" and ")) };
-        format!("`{}`{narrowing}, {}", self.label, self.set.digest())
+        let bundle = self.set.bundle().map(|bundle| format!(", bundle {} {}", bundle.name, bundle.version));
+        format!("`{}`{narrowing}{}, {}", self.label, bundle.unwrap_or_default(), self.set.digest())
     }
 }
 
@@ -95,14 +132,14 @@ fn resolved(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-fn configured(home: &Home, loader: &UserFiles, name: &str) -> anyhow::Result<Source> {
+fn configured(home: &Home, loader: &UserFiles<'_>, name: &str) -> anyhow::Result<Source> {
     if name.contains('/') || name.ends_with(".yaml") {
         return read_policy(&home.path().join(name));
     }
     named(loader, name)
 }
 
-fn named(loader: &UserFiles, name: &str) -> anyhow::Result<Source> {
+fn named(loader: &UserFiles<'_>, name: &str) -> anyhow::Result<Source> {
     if let Some(text) = builtin::text(name) {
         return Ok(Source::new(format!("builtin:{name}"), text));
     }
@@ -128,18 +165,40 @@ fn read_source(path: &Path) -> io::Result<Source> {
 }
 
 fn find_project(workspace: &Path, user_home: &Path) -> Option<PathBuf> {
-    let ancestors = workspace.ancestors().take_while(|directory| *directory != user_home || workspace == user_home);
-    ancestors.map(|directory| directory.join(PROJECT_FILE)).find(|file| file.is_file())
+    project_candidates(workspace, user_home).find(|file| file.is_file())
+}
+
+/// Where a project's policy may lie, nearest first.
+fn project_candidates(workspace: &Path, user_home: &Path) -> impl Iterator<Item = PathBuf> {
+    let ancestors =
+        workspace.ancestors().take_while(move |directory| *directory != user_home || workspace == user_home);
+    ancestors.map(|directory| directory.join(PROJECT_FILE))
+}
+
+/// An overlay: a built-in one, or a file relative to the home.
+fn overlay(home: &Home, name: &str) -> anyhow::Result<Source> {
+    if let Some(source) = builtin::overlay_source(name) {
+        return Ok(source);
+    }
+    if name.contains('/') || name.ends_with(".yaml") {
+        return read_policy(&home.path().join(name));
+    }
+    bail!("there is no overlay `{name}`; built in are {}, a file ends in `.yaml`", builtin::OVERLAYS.join(", "))
 }
 
 /// What the user's own policies may extend: files beside them and personas of the home.
-struct UserFiles {
+struct UserFiles<'a> {
     personas: PathBuf,
     policies: PathBuf,
+    bundle: Option<&'a Bundle>,
 }
 
-impl Loader for UserFiles {
+impl Loader for UserFiles<'_> {
     fn file(&self, reference: &str, from: &str) -> Result<Source, String> {
+        // What lies in a bundle names only what lies in it too.
+        if let Some(bundle) = self.bundle.filter(|bundle| from.starts_with(&bundle.prefix())) {
+            return bundle.file(reference, from);
+        }
         let beside = Path::new(from).parent().filter(|parent| parent.is_absolute()).unwrap_or(&self.policies);
         let path = match reference.strip_prefix("~/") {
             Some(rest) => {
@@ -158,7 +217,8 @@ impl Loader for UserFiles {
             return None;
         }
         let candidates = [&self.personas, &self.policies].map(|directory| directory.join(format!("{name}.yaml")));
-        candidates.iter().find_map(|file| read_source(file).ok())
+        let own = candidates.iter().find_map(|file| read_source(file).ok());
+        own.or_else(|| self.bundle?.persona_source(name))
     }
 }
 
@@ -169,6 +229,13 @@ struct ProjectFiles {
 }
 
 impl Loader for ProjectFiles {
+    /// A module is a program, and this one would come with the project.
+    fn module(&self, reference: &str, _: &str) -> Result<Source, String> {
+        Err(format!(
+            "`{reference}`: a project's policy brings no Rego, which would run here before you have read it; name the module in your own policy"
+        ))
+    }
+
     fn file(&self, reference: &str, from: &str) -> Result<Source, String> {
         let refuse = || {
             format!(

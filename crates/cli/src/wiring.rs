@@ -9,9 +9,11 @@ use bartizan_crypto::{PublicKey, SigningKey, key_file};
 use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts, Secrets, SecretsError};
 use bartizan_ledger::{FileLedger, LedgerOptions, LedgerSigner, SystemClock, VerifyOptions};
 use bartizan_model::{Action, Outcome, Sighting, Verdict};
-use bartizan_policy::{Look, PolicySet, Session};
+use bartizan_policy::{Exception, Look, PolicySet, Session};
 use bartizan_scan::{Redactor, Scanner};
 
+use crate::bundles::Bundles;
+use crate::exceptions;
 use crate::home::Home;
 use crate::sessions::Sessions;
 use crate::standing::StandingFiles;
@@ -46,6 +48,16 @@ impl Trust {
     /// The public key.
     pub fn public_key(&self) -> PublicKey {
         self.key.public()
+    }
+
+    /// The bundles of the home.
+    pub fn bundles(&self) -> anyhow::Result<Bundles> {
+        Bundles::open(&self.home, self.key.clone())
+    }
+
+    /// Signs an exception and keeps it.
+    pub fn add_exception(&self, exception: &Exception) -> anyhow::Result<()> {
+        exceptions::add(&self.home, &self.key, exception)
     }
 
     /// Opens the ledger for appending.
@@ -160,6 +172,8 @@ pub struct Wired {
     pub decider: Arc<PolicyDecider>,
     /// The ledger, to close at the end.
     pub ledger: Arc<FileLedger>,
+    /// Never earlier than the ledger's last entry.
+    pub clock: Arc<dyn Clock>,
 }
 
 /// Builds the gate over a home's keys and ledger and a policy.
@@ -171,7 +185,8 @@ pub fn wire(
 ) -> anyhow::Result<Wired> {
     let ledger = Arc::new(trust.ledger()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(ledger.last_at()));
-    clock.now()?;
+    // What has ended is moved away before anything is decided: a clock set back later can't bring it to life.
+    exceptions::end(home, clock.now()?)?;
     let desk = Arc::new(Desk::new(Arc::new(StandingFiles::new(home.approvals(), trust.key.clone())), clock.clone()));
     let decider = Arc::new(PolicyDecider::new(set, clock.clone()));
     let approver: Arc<dyn Approver> = desk.clone();
@@ -182,9 +197,9 @@ pub fn wire(
         secrets: Arc::new(NoSecrets),
         ledger: ledger.clone(),
         signer: Arc::new(LedgerSigner::new(trust.key.clone())),
-        clock,
+        clock: clock.clone(),
         redactor: Arc::new(Redactor::standard()),
         observers,
     }));
-    Ok(Wired { gate, desk, decider, ledger })
+    Ok(Wired { gate, desk, decider, ledger, clock })
 }

@@ -114,6 +114,13 @@ impl Envelope {
         serde_json::to_string(self).map_err(EnvelopeError::Malformed)
     }
 
+    /// The payload as it stands there, whoever signed it; `None` where it is no base64. For comparing and signing,
+    /// not for believing.
+    #[must_use]
+    pub fn payload_bytes(&self) -> Option<Vec<u8>> {
+        decode(&self.payload)
+    }
+
     /// The payload, once a signature in the envelope is found to be by this key.
     ///
     /// # Errors

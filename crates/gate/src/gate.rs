@@ -12,6 +12,7 @@ use bartizan_scan::Redactor;
 use jiff::Timestamp;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::watch;
 
 use crate::ports::{
     Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Position, Question, Scanner, Secrets,
@@ -43,13 +44,15 @@ pub struct Parts {
 /// The one way from a wish to a deed.
 pub struct Gate {
     parts: Parts,
+    /// Counts changes of policy, for questions that wait.
+    changes: watch::Sender<u64>,
 }
 
 impl Gate {
     /// A gate over these parts.
     #[must_use]
     pub fn new(parts: Parts) -> Self {
-        Self { parts }
+        Self { parts, changes: watch::Sender::new(0) }
     }
 
     /// Takes an action through every stage before its effect. The result is the only thing an effect
@@ -159,11 +162,18 @@ impl Gate {
         }
         let Permitted { scanned: Scanned { identified, sightings }, verdict } = permitted;
         let answer = match self.question(&identified, &verdict) {
-            Ok(question) => {
-                let timeout = question.timeout;
-                tokio::time::timeout(timeout, self.parts.approver.ask(question)).await.unwrap_or(Answer::NoAnswer)
-            }
+            Ok(question) => self.answer(question, &identified, &sightings).await,
             Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
+        };
+        let answer = match answer {
+            Ok(answer) => answer,
+            Err(verdict) if verdict.effect == Effect::Deny => {
+                return Err(self.refuse(identified, Some(*verdict), RefusalCause::Policy).await);
+            }
+            Err(verdict) => {
+                let scanned = Scanned { identified, sightings };
+                return Ok(Approved { permitted: Permitted { scanned, verdict: *verdict }, approval: None });
+            }
         };
         let approval = match answer {
             Answer::Approved(approval) => approval,
@@ -181,6 +191,36 @@ impl Gate {
         }
         let scanned = Scanned { identified, sightings };
         Ok(Approved { permitted: Permitted { scanned, verdict }, approval: Some(approval) })
+    }
+
+    /// Waits for the answer, unless a changed policy makes it needless: then the verdict that does.
+    async fn answer(
+        &self,
+        question: Question,
+        identified: &Identified,
+        sightings: &[Sighting],
+    ) -> Result<Answer, Box<Verdict>> {
+        let mut changes = self.changes.subscribe();
+        let timeout = question.timeout;
+        let asked = tokio::time::timeout(timeout, self.parts.approver.ask(question));
+        let mut asked = std::pin::pin!(asked);
+        loop {
+            tokio::select! {
+                answer = &mut asked => return Ok(answer.unwrap_or(Answer::NoAnswer)),
+                Ok(()) = changes.changed() => {
+                    let verdict = self.parts.decider.decide(&identified.action, sightings);
+                    if verdict.effect != Effect::Ask {
+                        return Err(Box::new(verdict));
+                    }
+                }
+            }
+        }
+    }
+
+    /// The policy has changed: questions that wait are decided anew. What is denied now is refused at once, what is
+    /// allowed now goes on unasked.
+    pub fn redecide(&self) {
+        self.changes.send_modify(|changes| *changes += 1);
     }
 
     /// Fifth stage: budgets give what it needs, and the intent is on disk before anything is done.

@@ -48,6 +48,7 @@ fn record() -> Record {
         findings: Vec::new(),
         obligations: Vec::new(),
         policy: Digest::of_bytes(b"policy"),
+        bundle: None,
     };
     Record::Opened { action_digest: action.digest().unwrap(), action, verdict, approval: None }
 }

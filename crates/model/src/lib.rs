@@ -22,7 +22,7 @@ pub use id::{ActionId, RunId, SessionId};
 pub use principal::{Principal, PrincipalKind};
 pub use record::{Approval, ApprovalReach, Outcome, OutcomeStatus, Record, Refused, SealedReceipt};
 pub use sighting::{Part, Sighting, SightingClass};
-pub use verdict::{Effect, Finding, Obligation, Risk, RuleRef, Verdict};
+pub use verdict::{BundleRef, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
 
 /// Version of the model; only ever extended, never changed in place.
 pub const MODEL_VERSION: u32 = 1;

@@ -106,4 +106,18 @@ pub struct Verdict {
     pub obligations: Vec<Obligation>,
     /// Digest of the policy that decided.
     pub policy: Digest,
+    /// The signed bundle the policy came in, where it came in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleRef>,
+}
+
+/// A policy bundle: its name, version and the digest of its signed statement.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct BundleRef {
+    /// Its name.
+    pub name: String,
+    /// Its version.
+    pub version: String,
+    /// Digest of the signed statement.
+    pub digest: Digest,
 }

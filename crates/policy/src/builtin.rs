@@ -9,6 +9,49 @@ pub const NAMES: [&str; 8] =
 /// Names of the personas among them.
 pub const PERSONAS: [&str; 5] = ["coding_assistant", "code_janitor", "sre", "secops", "data_architect"];
 
+/// Names of the built-in Rego modules.
+pub const REGO_NAMES: [&str; 3] = ["strict", "standard", "permissive"];
+
+/// The text of a built-in Rego module.
+#[must_use]
+pub fn rego_text(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "strict" => include_str!("../../../policies/rego/strict.rego"),
+        "standard" => include_str!("../../../policies/rego/standard.rego"),
+        "permissive" => include_str!("../../../policies/rego/permissive.rego"),
+        _ => return None,
+    })
+}
+
+/// A built-in Rego module as a source.
+#[must_use]
+pub(crate) fn rego_source(name: &str) -> Option<Source> {
+    rego_text(name).map(|text| Source::new(format!("{SOURCE_PREFIX}{name}.rego"), text))
+}
+
+/// Names of the built-in overlays: policies that only narrow another.
+pub const OVERLAYS: [&str; 6] = ["soc2", "hipaa", "gdpr", "pci", "eu", "us"];
+
+/// The text of a built-in overlay.
+#[must_use]
+pub fn overlay_text(name: &str) -> Option<&'static str> {
+    Some(match name {
+        "soc2" => include_str!("../../../policies/overlays/soc2.yaml"),
+        "hipaa" => include_str!("../../../policies/overlays/hipaa.yaml"),
+        "gdpr" => include_str!("../../../policies/overlays/gdpr.yaml"),
+        "pci" => include_str!("../../../policies/overlays/pci.yaml"),
+        "eu" => include_str!("../../../policies/overlays/eu.yaml"),
+        "us" => include_str!("../../../policies/overlays/us.yaml"),
+        _ => return None,
+    })
+}
+
+/// A built-in overlay as a source.
+#[must_use]
+pub fn overlay_source(name: &str) -> Option<Source> {
+    overlay_text(name).map(|text| Source::new(format!("{SOURCE_PREFIX}{name}"), text))
+}
+
 /// How the names of built-ins start in messages and verdicts; no file's name does.
 pub const SOURCE_PREFIX: &str = "builtin:";
 

@@ -1,8 +1,9 @@
 //! A decision while it is still cheap: borrowed, without text. [`Decision::to_verdict`] puts it into words.
 
-use bartizan_model::{Deed, Digest, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
+use bartizan_model::{BundleRef, Deed, Digest, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
 
 use crate::address::Special;
+use crate::exception::Lifted;
 use crate::guards::{Findings, Found};
 use crate::net::Duties;
 use crate::place::Place;
@@ -57,14 +58,36 @@ pub struct Decision<'a> {
     assessed: Assessed,
     risk: Risk,
     policy: Digest,
+    bundle: Option<&'a BundleRef>,
+    lifted: Option<&'a Lifted>,
 }
 
 impl<'a> Decision<'a> {
-    pub(crate) fn new(deed: &Deed, ruling: Ruling<'a>, findings: Findings, policy: Digest) -> Self {
+    pub(crate) fn new(
+        deed: &Deed,
+        ruling: Ruling<'a>,
+        findings: Findings,
+        policy: Digest,
+        bundle: Option<&'a BundleRef>,
+    ) -> Self {
         let found = findings.strictest().filter(|found| found.effect > Effect::Allow).map(|found| found.risk);
         let assessed = risk::assess(deed);
         let by_rules = at_rules(assessed.risk, &ruling);
-        Self { risk: found.map_or(by_rules, |found| found.max(by_rules)), assessed, ruling, findings, policy }
+        Self {
+            risk: found.map_or(by_rules, |found| found.max(by_rules)),
+            assessed,
+            ruling,
+            findings,
+            policy,
+            bundle,
+            lifted: None,
+        }
+    }
+
+    /// The same, decided without the rules that exceptions lift; their names are told as they stand in the policy.
+    pub(crate) fn without(mut self, lifted: &'a Lifted) -> Self {
+        self.lifted = Some(lifted);
+        self
     }
 
     /// The answer: the strictest of rules and guards.
@@ -99,7 +122,11 @@ impl<'a> Decision<'a> {
     /// The dotted place of what decided, e.g. `net.allow[2]`, `net.default`, `egress.link_local`.
     #[must_use]
     pub fn rule(&self) -> RuleRef {
-        self.decider().map_or_else(|| self.ruling.cause.reference(), |found| found.rule.clone())
+        let mut rule = self.decider().map_or_else(|| self.ruling.cause.reference(), |found| found.rule.clone());
+        if let Some(name) = self.lifted.and_then(|lifted| lifted.name(&rule.rule)) {
+            rule.rule = name;
+        }
+        rule
     }
 
     /// The whole verdict, in words.
@@ -142,6 +169,7 @@ impl<'a> Decision<'a> {
             findings: self.findings.iter().map(finding).chain(assessed).collect(),
             obligations,
             policy: self.policy,
+            bundle: self.bundle.cloned(),
         }
     }
 }

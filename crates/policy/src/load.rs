@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use bartizan_model::Digest;
+
 use crate::builtin;
 use crate::decode::decode;
 use crate::language::PolicyFile;
 use crate::language::merge::merge;
-
 use crate::place::{At, PolicyErrors, did_you_mean, quoted};
+use crate::rego::{MODULES_MAX, Rego};
 
 /// Most files one policy may be made of; bounds what a web of `extends` costs.
 const SOURCES_MAX: usize = 64;
@@ -40,6 +42,14 @@ pub trait Loader {
     /// Why there is none, in words that end with what to do.
     fn file(&self, reference: &str, from: &str) -> Result<Source, String>;
 
+    /// The Rego module `reference` means when it stands in the source named `from`.
+    ///
+    /// # Errors
+    /// Why there is none, in words that end with what to do.
+    fn module(&self, reference: &str, from: &str) -> Result<Source, String> {
+        self.file(reference, from)
+    }
+
     /// A ruleset or persona of the user's own by its name, where it isn't built in.
     fn named(&self, name: &str) -> Option<Source> {
         let _ = name;
@@ -59,10 +69,38 @@ impl Loader for BuiltinsOnly {
 
 /// An effective policy: one file joined with all it extends, every part remembering where it was written.
 /// Immutable; compile it with [`crate::PolicySet::new`].
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct Policy {
     file: PolicyFile,
     sources: Vec<String>,
+    rego: Option<Modules>,
+}
+
+/// Rego modules, compiled, and what they are made of.
+#[derive(Debug, Clone)]
+struct Modules {
+    compiled: Arc<Rego>,
+    digest: Digest,
+}
+
+/// The same text is the same program.
+impl PartialEq for Modules {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest
+    }
+}
+
+impl Modules {
+    fn compile(modules: &[Source]) -> Result<Option<Self>, PolicyErrors> {
+        if modules.is_empty() {
+            return Ok(None);
+        }
+        let mut bytes = Vec::new();
+        for module in modules {
+            bytes.extend_from_slice(Digest::of_bytes(&module.bytes).to_string().as_bytes());
+        }
+        Ok(Some(Self { compiled: Arc::new(Rego::compile(modules)?), digest: Digest::of_bytes(&bytes) }))
+    }
 }
 
 impl Policy {
@@ -71,9 +109,11 @@ impl Policy {
     /// # Errors
     /// Everything wrong in any of the sources.
     pub fn load(source: &Source, loader: &dyn Loader) -> Result<Self, PolicyErrors> {
-        let mut walk = Walk { loader, chain: Vec::new(), sources: Vec::new(), loads: 0 };
+        let mut walk = Walk { loader, chain: Vec::new(), sources: Vec::new(), modules: Vec::new(), loads: 0 };
         let file = walk.read(source)?;
-        Ok(Self { file, sources: walk.sources })
+        let rego = Modules::compile(&walk.modules)?;
+        let modules = walk.modules.into_iter().map(|module| module.name);
+        Ok(Self { file, sources: walk.sources.into_iter().chain(modules).collect(), rego })
     }
 
     /// A built-in ruleset or persona.
@@ -92,6 +132,21 @@ impl Policy {
     #[must_use]
     pub fn sources(&self) -> &[String] {
         &self.sources
+    }
+
+    /// The same with other sections.
+    pub(crate) fn with_file(&self, file: PolicyFile) -> Self {
+        Self { file, ..self.clone() }
+    }
+
+    /// Its Rego modules, compiled.
+    pub(crate) fn rego(&self) -> Option<&Arc<Rego>> {
+        self.rego.as_ref().map(|modules| &modules.compiled)
+    }
+
+    /// Digest over the text of its Rego modules.
+    pub(crate) fn rego_digest(&self) -> Option<Digest> {
+        self.rego.as_ref().map(|modules| modules.digest)
     }
 
     /// Its name, where it has one.
@@ -113,6 +168,7 @@ struct Walk<'a> {
     loader: &'a dyn Loader,
     chain: Vec<String>,
     sources: Vec<String>,
+    modules: Vec<Source>,
     loads: usize,
 }
 
@@ -138,6 +194,11 @@ impl Walk<'_> {
             }
         }
         self.chain.pop();
+        for reference in file.rego.iter().flatten() {
+            if let Err(problem) = self.module(&reference.value, &source.name) {
+                errors.add(&reference.place, problem);
+            }
+        }
         errors.finish(())?;
         Ok(match base {
             Some(base) => merge(base, file),
@@ -158,6 +219,21 @@ impl Walk<'_> {
             return Err(at(format!("`extends` reaches too far: at most {CHAIN_MAX} deep and {SOURCES_MAX} in all")));
         }
         self.read(&source)
+    }
+
+    fn module(&mut self, reference: &str, from: &str) -> Result<(), String> {
+        let module = match builtin::rego_source(reference) {
+            Some(module) => module,
+            None => self.loader.module(reference, from)?,
+        };
+        if self.modules.iter().any(|known| known.name == module.name) {
+            return Ok(());
+        }
+        if self.modules.len() >= MODULES_MAX {
+            return Err(format!("a policy has at most {MODULES_MAX} Rego modules; join some of them"));
+        }
+        self.modules.push(module);
+        Ok(())
     }
 
     fn find(&self, reference: &At<String>, from: &str) -> Result<Source, String> {

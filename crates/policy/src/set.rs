@@ -1,11 +1,14 @@
 //! The policy in force: the user's, and those that can only narrow it: a project's, a file's over a persona, overlays.
 
-use bartizan_model::{ActionId, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, Risk, Verdict};
+use bartizan_model::{
+    ActionId, BundleRef, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, Risk, Verdict,
+};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::decision::{Cause, Decision, Ruling};
-use crate::guards::{Findings, Found, Guard, Look, Scene};
+use crate::exception::{self, EXCEPTIONS_MAX, Exception, Lifted};
+use crate::guards::{self, Findings, Found, Guard, Look, Scene};
 use crate::language::PolicyFile;
 use crate::load::Policy;
 use crate::policy::{Compiled, Role};
@@ -19,6 +22,10 @@ pub struct PolicySet {
     pub(crate) compiled: Compiled,
     pub(crate) narrowing: Vec<Narrowing>,
     digest: Digest,
+    bundle: Option<BundleRef>,
+    exceptions: Vec<Exception>,
+    /// For each principal with exceptions: how it is decided while that many of them, those that last longest, hold.
+    lifted: Vec<(String, Vec<(Exception, Lifted)>)>,
 }
 
 /// A policy that can only narrow the user's.
@@ -34,6 +41,9 @@ struct Canonical<'a> {
     user: PolicyFile,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     narrowing: Vec<PolicyFile>,
+    /// Texts of Rego modules; the policies above only name them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    rego: Vec<Digest>,
     language: &'a str,
 }
 
@@ -51,21 +61,79 @@ impl PolicySet {
         context: Context,
     ) -> Result<Self, CanonicalError> {
         let bare = |policy: &Policy| PolicyFile { name: None, description: None, ..policy.file().clone() };
-        let compiled = Compiled::new(user.file(), Role::User, 0, &context);
+        let compiled = compile(&user, Role::User, 0, &context);
         let narrowing: Vec<Narrowing> = narrowing
             .into_iter()
             .enumerate()
-            .map(|(index, policy)| Narrowing {
-                compiled: Compiled::new(policy.file(), Role::Project, index + 1, &context),
-                policy,
-            })
+            .map(|(index, policy)| Narrowing { compiled: compile(&policy, Role::Project, index + 1, &context), policy })
             .collect();
+        let modules = std::iter::once(&user).chain(narrowing.iter().map(|narrowing| &narrowing.policy));
         let digest = Digest::of(&Canonical {
+            rego: modules.filter_map(Policy::rego_digest).collect(),
             user: bare(&user),
             narrowing: narrowing.iter().map(|narrowing| bare(&narrowing.policy)).collect(),
             language: "bartizan/1",
         })?;
-        Ok(Self { compiled, narrowing, user, context, digest })
+        Ok(Self {
+            compiled,
+            narrowing,
+            user,
+            context,
+            digest,
+            bundle: None,
+            exceptions: Vec::new(),
+            lifted: Vec::new(),
+        })
+    }
+
+    /// The same, said to come in this bundle.
+    #[must_use]
+    pub fn with_bundle(mut self, bundle: Option<BundleRef>) -> Self {
+        self.bundle = bundle;
+        self
+    }
+
+    /// The same with rules lifted for some principals. Exceptions beyond [`EXCEPTIONS_MAX`] lift nothing.
+    #[must_use]
+    pub fn with_exceptions(mut self, mut exceptions: Vec<Exception>) -> Self {
+        exceptions.truncate(EXCEPTIONS_MAX);
+        exceptions.sort_by(|a, b| (&a.principal, b.until).cmp(&(&b.principal, a.until)));
+        self.lifted.clear();
+        for of_one in exceptions.chunk_by(|a, b| a.principal == b.principal) {
+            let holding = |count: usize| of_one.get(..count).unwrap_or_default();
+            let steps = of_one.iter().enumerate().map(|(index, exception)| {
+                let policies = std::iter::once(&self.user).chain(self.narrowing());
+                let lifted = Lifted::new(policies, holding(index + 1), &self.context, |policy, layer, context| {
+                    compile(policy, if layer == 0 { Role::User } else { Role::Project }, layer, context)
+                });
+                (exception.clone(), lifted)
+            });
+            let steps: Vec<_> = steps.collect();
+            self.lifted.extend(of_one.first().map(|first| (first.principal.clone(), steps)));
+        }
+        self.exceptions = exceptions;
+        self
+    }
+
+    /// The exceptions there are, whether or not they still hold.
+    #[must_use]
+    pub fn exceptions(&self) -> &[Exception] {
+        &self.exceptions
+    }
+
+    /// Name and text of the rule an exception would lift.
+    ///
+    /// # Errors
+    /// There is no such rule, or it can't be lifted.
+    pub fn liftable(&self, rule: &str) -> Result<(String, String), String> {
+        let policies = std::iter::once(&self.user).chain(self.narrowing());
+        exception::find(policies, self.in_force().flat_map(|layer| layer.guards.iter().map(|guard| guard.name())), rule)
+    }
+
+    /// The bundle it came in.
+    #[must_use]
+    pub fn bundle(&self) -> Option<&BundleRef> {
+        self.bundle.as_ref()
     }
 
     /// Decides over one deed of which nothing else is known. Pure, a few microseconds at most, no allocation where it
@@ -78,37 +146,73 @@ impl PolicySet {
     /// Decides over one deed with what a scanner saw in it and what its session remembers. Changes nothing.
     #[must_use]
     pub fn decide_with(&self, deed: &Deed, look: &Look<'_>) -> Decision<'_> {
-        self.decide_layers(deed, look, usize::MAX)
+        let decision = self.decide_over(self.in_force(), deed, look, |_| true);
+        if decision.effect() == Effect::Allow || self.lifted.is_empty() {
+            return decision;
+        }
+        let Some((exceptions, lifted)) = self.holding(look) else { return decision };
+        let kept = |found: &Found| !lifted.passes(&found.rule.rule, found.rule.text.as_deref());
+        let mut without = self.decide_over(lifted.layers.iter(), deed, look, kept).without(lifted);
+        if without.effect() >= decision.effect() {
+            return decision;
+        }
+        let rule = decision.rule();
+        for exception in exceptions {
+            let reference = |rule: &str| format!("{rule} ({})", exception.id);
+            without.add(Found::new(
+                "exceptions",
+                Effect::Allow,
+                Risk::Low,
+                reference(&rule.rule),
+                None,
+                exception.describe(),
+            ));
+        }
+        without
     }
 
-    /// The same by the user's policy and so many of those that narrow it.
-    pub(crate) fn decide_layers(&self, deed: &Deed, look: &Look<'_>, layers: usize) -> Decision<'_> {
-        let ruling = self.rule(deed, look, layers);
+    /// The exceptions that hold for whoever asks, and how it is decided without what they lift.
+    fn holding(&self, look: &Look<'_>) -> Option<(impl Iterator<Item = &Exception>, &Lifted)> {
+        let principal = look.principal?;
+        let (_, steps) = self.lifted.iter().find(|(name, _)| *name == principal.name)?;
+        let count = steps.iter().take_while(|(exception, _)| exception.holds(Some(principal), look.now)).count();
+        let holding = steps.get(..count)?;
+        let (_, lifted) = holding.last()?;
+        Some((holding.iter().map(|(exception, _)| exception), lifted))
+    }
+
+    fn decide_over<'a>(
+        &'a self,
+        layers: impl Iterator<Item = &'a Compiled> + Clone,
+        deed: &Deed,
+        look: &Look<'_>,
+        kept: impl FnMut(&Found) -> bool,
+    ) -> Decision<'a> {
+        let ruling = rule(layers.clone(), deed, look);
         let mut findings = Findings::default();
         let duties = ruling.duties;
-        self.each_guard(deed, layers, |guard, policy| {
-            guard.check(&Scene { deed, policy, duties, look }, &mut findings);
-        });
-        Decision::new(deed, ruling, findings, self.digest)
+        each_guard(layers, deed, |guard, policy| guard.check(&Scene { deed, policy, duties, look }, &mut findings));
+        findings.retain(kept);
+        Decision::new(deed, ruling, findings, self.digest, self.bundle.as_ref())
+    }
+
+    /// The same by the user's policy and so many of those that narrow it, exceptions apart.
+    pub(crate) fn decide_layers(&self, deed: &Deed, look: &Look<'_>, narrowing: usize) -> Decision<'_> {
+        self.decide_over(self.in_force().take(narrowing.saturating_add(1)), deed, look, |_| true)
+    }
+
+    /// The user's policy, then those that narrow it.
+    fn in_force(&self) -> impl Iterator<Item = &Compiled> + Clone {
+        std::iter::once(&self.compiled).chain(self.narrowing.iter().map(|narrowing| &narrowing.compiled))
     }
 
     /// What the rules of sections say.
-    fn rule(&self, deed: &Deed, look: &Look<'_>, layers: usize) -> Ruling<'_> {
-        let user =
-            self.compiled.decide_where(deed, look.caught).unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
-        let narrowing = self.narrowing.iter().take(layers);
-        narrowing.filter_map(|narrowing| narrowing.compiled.decide_where(deed, look.caught)).fold(user, narrow)
+    fn rule(&self, deed: &Deed, look: &Look<'_>) -> Ruling<'_> {
+        rule(self.in_force(), deed, look)
     }
 
-    fn each_guard(&self, deed: &Deed, layers: usize, mut tell: impl FnMut(&dyn Guard, &Compiled)) {
-        let kind = deed.kind();
-        let narrowing = self.narrowing.iter().take(layers).map(|narrowing| &narrowing.compiled);
-        let policies = std::iter::once(&self.compiled).chain(narrowing);
-        for compiled in policies {
-            for guard in compiled.guards.iter().filter(|guard| guard.interest().holds(kind)) {
-                tell(guard.as_ref(), compiled);
-            }
-        }
+    fn each_guard(&self, deed: &Deed, tell: impl FnMut(&dyn Guard, &Compiled)) {
+        each_guard(self.in_force(), deed, tell);
     }
 
     /// The deed is about to be carried out, as decided by this verdict: takes what it needs from budgets, all or
@@ -125,11 +229,9 @@ impl PolicySet {
     ) -> Result<(), Box<Verdict>> {
         let Some(session) = look.session else { return Ok(()) };
         session.start(look.now);
-        let duties = self.rule(deed, look, usize::MAX).duties;
+        let duties = self.rule(deed, look).duties;
         let mut charges = Vec::new();
-        self.each_guard(deed, usize::MAX, |guard, policy| {
-            guard.charge(&Scene { deed, policy, duties, look }, &mut charges)
-        });
+        self.each_guard(deed, |guard, policy| guard.charge(&Scene { deed, policy, duties, look }, &mut charges));
         for charge in &mut charges {
             charge.forced = charge.over == Effect::Ask && verdict.effect == Effect::Ask;
         }
@@ -141,7 +243,7 @@ impl PolicySet {
             decision.add(Found::new("budgets", Effect::Deny, risk, rule, None, message));
             return Err(Box::new(decision.to_verdict()));
         }
-        self.each_guard(deed, usize::MAX, |guard, policy| guard.learn(&Scene { deed, policy, duties, look }, session));
+        self.each_guard(deed, |guard, policy| guard.learn(&Scene { deed, policy, duties, look }, session));
         Ok(())
     }
 
@@ -182,6 +284,33 @@ impl PolicySet {
     pub fn context(&self) -> &Context {
         &self.context
     }
+}
+
+/// What the rules of sections say: the first layer's, narrowed by the others'.
+fn rule<'a>(mut layers: impl Iterator<Item = &'a Compiled>, deed: &Deed, look: &Look<'_>) -> Ruling<'a> {
+    let user = layers.next().and_then(|user| user.decide_where(deed, look.caught));
+    let user = user.unwrap_or_else(|| Ruling::malformed("policy.unknown_kind"));
+    layers.filter_map(|layer| layer.decide_where(deed, look.caught)).fold(user, narrow)
+}
+
+fn each_guard<'a>(
+    layers: impl Iterator<Item = &'a Compiled>,
+    deed: &Deed,
+    mut tell: impl FnMut(&dyn Guard, &Compiled),
+) {
+    let kind = deed.kind();
+    for compiled in layers {
+        for guard in compiled.guards.iter().filter(|guard| guard.interest().holds(kind)) {
+            tell(guard.as_ref(), compiled);
+        }
+    }
+}
+
+/// A policy's sections and guards, its Rego modules among them.
+fn compile(policy: &Policy, role: Role, layer: usize, context: &Context) -> Compiled {
+    let mut compiled = Compiled::new(policy.file(), role, layer, context);
+    compiled.guards.extend(policy.rego().map(|rego| guards::rego::guard(rego, context)));
+    compiled
 }
 
 /// How much of a unit an action used, by the figures of its outcome; `None` where they don't say.

@@ -54,6 +54,7 @@ impl Decider for Open {
             findings: Vec::new(),
             obligations: Vec::new(),
             policy: Digest::of_bytes(b"test"),
+            bundle: None,
         }
     }
 

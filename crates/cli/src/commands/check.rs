@@ -1,5 +1,6 @@
 //! `bartizan check`: decisions for anything that wants one, over pipes.
 
+use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -14,6 +15,7 @@ use crate::account::Account;
 use crate::home::Home;
 use crate::output;
 use crate::policies::{Choice, Policies};
+use crate::reload::{Change, Reloader};
 use crate::wiring::{Trust, wire};
 
 /// Decide actions read from standard input, one JSON object a line
@@ -30,6 +32,9 @@ pub struct Check {
     /// Decide under this policy; with `--persona` it narrows the persona
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
+    #[arg(long, value_name = "NAME")]
+    overlay: Vec<String>,
     /// The name of whoever acts, as it stands in the ledger
     #[arg(long, value_name = "NAME", default_value = "check")]
     agent: String,
@@ -38,7 +43,7 @@ pub struct Check {
 impl Check {
     pub fn run(self, home: Option<&Path>) -> anyhow::Result<ExitCode> {
         let home = Home::open(home)?;
-        let choice = Choice { persona: self.persona, policy: self.policy };
+        let choice = Choice { persona: self.persona, policy: self.policy, overlays: self.overlay };
         let policies = Policies::load(&home, &choice, &std::env::current_dir()?)?;
         let trust = Trust::open(&home)?;
         let wired = wire(&home, &trust, policies.set.clone(), Vec::new())?;
@@ -49,11 +54,23 @@ impl Check {
             account: Some(Account::current().name),
             proof: "stdin".into(),
         };
+        let mut reloader = Reloader::new(home.clone(), choice, policies);
         let redactor = Redactor::standard();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let mut input = BufReader::new(io::stdin().lock());
         let mut failed = false;
         while let Some(line) = next_line(&mut input)? {
+            if let Some(change) = reloader.look_if_due() {
+                let message = match change {
+                    Change::Better(loaded) => {
+                        wired.decider.swap(loaded.set.clone());
+                        format!("the policy is now {}", loaded.describe())
+                    }
+                    Change::Broken(problem) => problem,
+                };
+                eprintln!("bartizan: {}", output::short(&message, 1000));
+                let _ = runtime.block_on(wired.gate.note(None, "policy.reload", &message, BTreeMap::new()));
+            }
             let answer = match line.and_then(|line| CheckRequest::parse(&line)) {
                 Ok(CheckRequest { id, session, instructions, trusted, deed }) => {
                     let action = Action {

@@ -29,6 +29,8 @@ enum What {
     Event,
     /// JSON Schema of receipts.
     Receipt,
+    /// JSON Schema of what Rego modules see.
+    RegoInput,
 }
 
 impl Codegen {
@@ -39,6 +41,7 @@ impl Codegen {
             What::Verdict => published("verdict")?,
             What::Event => published("event")?,
             What::Receipt => published("receipt")?,
+            What::RegoInput => output::print_json(&bartizan_policy::rego_input_schema())?,
             What::Cli => print!("{}", reference()),
         }
         Ok(ExitCode::SUCCESS)

@@ -77,9 +77,9 @@ fn load(home: &Home, name: &str) -> anyhow::Result<Policies> {
         bail!("`{name}` is a file here and no ruleset or persona; write `./{name}` for the file");
     }
     let choice = if is_file {
-        Choice { policy: Some(name.into()), persona: None }
+        Choice { policy: Some(name.into()), ..Choice::default() }
     } else {
-        Choice { persona: Some(name.to_owned()), policy: None }
+        Choice { persona: Some(name.to_owned()), ..Choice::default() }
     };
     Policies::load(home, &choice, &std::env::current_dir()?)
 }

@@ -2,11 +2,13 @@
 
 pub mod approval;
 pub mod boxes;
+pub mod bundle;
 pub mod check;
 pub mod codegen;
 pub mod completions;
 pub mod doctor;
 pub mod effects;
+pub mod exception;
 pub mod import;
 pub mod init;
 pub mod log;

@@ -11,7 +11,9 @@ use bartizan_policy::{Coverage, PolicySet, parse_case};
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use crate::commands::bundle::Bundle;
 use crate::commands::effects::{Diff, Simulate};
+use crate::commands::exception::Exception;
 use crate::commands::import::Import;
 use crate::control;
 use crate::home::Home;
@@ -37,6 +39,12 @@ pub enum Policy {
     Simulate(Simulate),
     /// Convert another program's policies, manifests, settings and audit logs
     Import(Import),
+    /// Build, sign, check, pass on and install signed bundles of policies
+    #[command(subcommand)]
+    Bundle(Bundle),
+    /// Lift one rule for one principal for a while
+    #[command(subcommand)]
+    Exception(Exception),
 }
 
 /// Which policy.
@@ -48,6 +56,9 @@ pub struct Chosen {
     /// This file; with `--persona` it narrows the persona [default: the configured policy]
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Narrowed by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
+    #[arg(long, value_name = "NAME")]
+    overlay: Vec<String>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -91,7 +102,8 @@ pub struct Suggest {
 
 impl Chosen {
     fn load(&self, home: &Home) -> anyhow::Result<Policies> {
-        let choice = Choice { persona: self.persona.clone(), policy: self.policy.clone() };
+        let choice =
+            Choice { persona: self.persona.clone(), policy: self.policy.clone(), overlays: self.overlay.clone() };
         Policies::load(home, &choice, &std::env::current_dir()?)
     }
 }
@@ -112,6 +124,8 @@ impl Policy {
             Self::Diff(diff) => diff.run(&home, style),
             Self::Simulate(simulate) => simulate.run(&home, style),
             Self::Import(import) => import.run(style),
+            Self::Bundle(bundle) => bundle.run(&home, style),
+            Self::Exception(exception) => exception.run(&home, style),
         }
     }
 }
@@ -177,7 +191,12 @@ impl Explain {
                 .iter()
                 .map(|rule| json!({ "policy": rule.policy, "rule": rule.rule, "effect": rule.effect, "decided": rule.decided }))
                 .collect();
-            output::print_json(&json!({ "deed": deed, "verdict": explanation.verdict, "matched": matched }))?;
+            output::print_json(&json!({
+                "deed": deed,
+                "verdict": explanation.verdict,
+                "matched": matched,
+                "exceptions": in_force(&policies),
+            }))?;
             return Ok(ExitCode::SUCCESS);
         }
         let mut stdout = io::stdout().lock();
@@ -197,8 +216,25 @@ impl Explain {
                 style.dim(&format!("{} {}", matched.policy, short(source, 200)))
             )?;
         }
+        print_exceptions(&mut stdout, style, &policies)?;
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The exceptions that hold now.
+fn in_force(policies: &Policies) -> Vec<bartizan_policy::Exception> {
+    let now = jiff::Timestamp::now();
+    policies.set.exceptions().iter().filter(|exception| exception.until > now).cloned().collect()
+}
+
+fn print_exceptions(stdout: &mut impl Write, style: Style, policies: &Policies) -> io::Result<()> {
+    let exceptions = in_force(policies);
+    if !exceptions.is_empty() {
+        writeln!(stdout, "\n{}", style.bold("exceptions"))?;
+    }
+    exceptions
+        .iter()
+        .try_for_each(|exception| writeln!(stdout, "  {}", style.warn(&short(&exception.describe(), 1000))))
 }
 
 fn layers(policies: &Policies, style: Style, as_json: bool) -> anyhow::Result<ExitCode> {
@@ -207,7 +243,7 @@ fn layers(policies: &Policies, style: Style, as_json: bool) -> anyhow::Result<Ex
         let layers: Vec<_> =
             explanation.layers.iter().map(|layer| json!({ "layer": layer.layer, "enforces": layer.lines })).collect();
         output::print_json(
-            &json!({ "policy": policies.label, "digest": policies.set.digest(), "workspace": policies.workspace, "layers": layers }),
+            &json!({ "policy": policies.label, "digest": policies.set.digest(), "workspace": policies.workspace, "bundle": policies.set.bundle(), "exceptions": in_force(policies), "layers": layers }),
         )?;
         return Ok(ExitCode::SUCCESS);
     }
@@ -219,6 +255,7 @@ fn layers(policies: &Policies, style: Style, as_json: bool) -> anyhow::Result<Ex
             writeln!(stdout, "  {}", short(line, 2000))?;
         }
     }
+    print_exceptions(&mut stdout, style, policies)?;
     Ok(ExitCode::SUCCESS)
 }
 

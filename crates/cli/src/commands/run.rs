@@ -33,6 +33,9 @@ pub struct Run {
     /// The policy to run under, instead of the configured one; with `--persona` it narrows the persona
     #[arg(long, value_name = "FILE")]
     policy: Option<PathBuf>,
+    /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
+    #[arg(long, value_name = "NAME")]
+    overlay: Vec<String>,
     /// What to call this run [default: the program's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -53,7 +56,7 @@ impl Run {
         let events = self.json_events.map(EventStream::open).transpose()?.map(Arc::new);
         raise_open_files();
         let wanted = Wanted {
-            choice: Choice { persona: self.persona, policy: self.policy },
+            choice: Choice { persona: self.persona, policy: self.policy, overlays: self.overlay },
             name: self.name,
             events,
             command: self.command,

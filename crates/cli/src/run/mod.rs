@@ -37,6 +37,7 @@ use crate::account::Account;
 use crate::home::Home;
 use crate::output::{Style, short};
 use crate::policies::{Choice, Policies};
+use crate::reload::Reloader;
 use crate::run::control::Controlled;
 use crate::run::events::Tally;
 use crate::run::streams::Streams;
@@ -436,13 +437,12 @@ impl Inside<'_> {
         });
         let control = tokio::spawn(control::serve(listener, controlled));
         let reload = tokio::spawn(reload::watch(
-            self.home.clone(),
-            self.choice.clone(),
-            self.policies.clone(),
+            Reloader::new(self.home.clone(), self.choice.clone(), self.policies.clone()),
             self.wired.decider.clone(),
             self.wired.gate.clone(),
             self.subject.run.clone(),
             network.clone(),
+            streams.announcer(),
         ));
         let prompts = streams.prompts(&self.wired.desk);
         let signals = {

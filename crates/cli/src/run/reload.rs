@@ -1,53 +1,39 @@
-//! Notices changes of the policy's files while a box runs: a better policy takes over whole, a broken one
-//! changes nothing and says so. What was admitted under the old policy and is now denied ends.
+//! Takes a changed policy over while a box runs: open connections and questions that wait are decided anew.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use bartizan_gate::Gate;
 use bartizan_model::RunId;
 use bartizan_net::Network;
 
-use crate::home::Home;
-use crate::policies::{Choice, Policies, Stamps};
+use crate::reload::{Change, PERIOD, Reloader};
+use crate::run::streams::Announcer;
 use crate::wiring::PolicyDecider;
-
-/// How often the files are looked at: soon enough for a person, cheap enough to forget.
-const PERIOD: Duration = Duration::from_millis(500);
 
 /// Watches until dropped. The box's mounts stay as they were built; its network, programs and guarded names
 /// follow the new policy.
 pub async fn watch(
-    home: Home,
-    choice: Choice,
-    mut policies: Policies,
+    mut reloader: Reloader,
     decider: Arc<PolicyDecider>,
     gate: Arc<Gate>,
     run: RunId,
     network: Arc<Network>,
+    announcer: Announcer,
 ) {
-    let mut stamps = Stamps::of(&policies.files);
     loop {
         tokio::time::sleep(PERIOD).await;
-        let now = Stamps::of(&policies.files);
-        if now == stamps {
-            continue;
-        }
-        stamps = now;
-        let message = match Policies::load(&home, &choice, &policies.workspace) {
-            Ok(loaded) => {
-                let message = format!("the policy is now {}", loaded.describe());
+        let message = match reloader.look() {
+            None => continue,
+            Some(Change::Better(loaded)) => {
                 decider.swap(loaded.set.clone());
-                policies = loaded;
                 network.redecide();
-                stamps = Stamps::of(&policies.files);
-                message
+                gate.redecide();
+                format!("the policy is now {}", loaded.describe())
             }
-            Err(error) => {
-                format!("the policy's files changed but can't be used, so the policy stays as it was: {error:#}")
-            }
+            Some(Change::Broken(problem)) => problem,
         };
+        announcer.say(&message);
         let _ = gate.note(Some(run.clone()), "policy.reload", &message, BTreeMap::new()).await;
     }
 }

@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::io::{self, IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle as Thread;
 
 use anyhow::Context;
@@ -14,12 +14,37 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 
-use crate::output::Style;
+use crate::output::{Style, short};
 use crate::run::terminal_approver::{self, Asker};
 use crate::terminal::{Options, PlainPrompt, Terminal, Timing};
 
 /// Bytes copied at once between the program and us.
 const COPY_BYTES: usize = 64 * 1024;
+
+/// Tells whoever sits at our terminal what they should know of, without writing into the program's screen.
+#[derive(Clone)]
+pub struct Announcer {
+    with_terminal: bool,
+    kept: Arc<Mutex<Vec<String>>>,
+}
+
+/// Most messages kept for the end of a run; the ledger has them all.
+const KEPT_MAX: usize = 20;
+
+impl Announcer {
+    /// Says it now, or at the end where the program has the terminal.
+    pub fn say(&self, message: &str) {
+        let line = format!("bartizan: {}", short(message, 1000));
+        if !self.with_terminal {
+            eprintln!("{line}");
+            return;
+        }
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() < KEPT_MAX {
+            kept.push(line);
+        }
+    }
+}
 
 /// The streams of one run.
 pub struct Streams {
@@ -28,13 +53,26 @@ pub struct Streams {
     terminal: Option<Terminal>,
     copies: Vec<Thread<()>>,
     overflowed: Arc<Notify>,
+    announcer: Announcer,
 }
 
 impl Streams {
     /// Looks at our own streams.
     pub fn open(output_bytes_max: Option<u64>) -> anyhow::Result<Self> {
         let with_terminal = io::stdin().is_terminal() && io::stdout().is_terminal() && io::stderr().is_terminal();
-        Ok(Self { with_terminal, output_bytes_max, terminal: None, copies: Vec::new(), overflowed: Arc::default() })
+        Ok(Self {
+            with_terminal,
+            output_bytes_max,
+            terminal: None,
+            copies: Vec::new(),
+            overflowed: Arc::default(),
+            announcer: Announcer { with_terminal, kept: Arc::default() },
+        })
+    }
+
+    /// Says things beside the program's output.
+    pub fn announcer(&self) -> Announcer {
+        self.announcer.clone()
     }
 
     /// What the box is given.
@@ -169,6 +207,8 @@ impl Streams {
         if let Some(terminal) = self.terminal.take() {
             terminal.finish().await;
         }
+        let kept = std::mem::take(&mut *self.announcer.kept.lock().unwrap_or_else(PoisonError::into_inner));
+        kept.iter().for_each(|line| eprintln!("{line}"));
         let copies = std::mem::take(&mut self.copies);
         let _ = tokio::task::spawn_blocking(move || copies.into_iter().for_each(|copy| drop(copy.join()))).await;
     }

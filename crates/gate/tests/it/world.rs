@@ -106,6 +106,7 @@ impl Decider for World {
             findings: Vec::new(),
             obligations: Vec::new(),
             policy: Digest::of_bytes(b"policy"),
+            bundle: None,
         }
     }
 

@@ -107,6 +107,7 @@ pub(crate) fn verdict(effect: Effect) -> Verdict {
         findings: Vec::new(),
         obligations: Vec::new(),
         policy: Digest::of_bytes(b"policy"),
+        bundle: None,
     }
 }
 

@@ -114,6 +114,7 @@ impl Decider for Port {
             findings: vec![],
             obligations,
             policy: Digest::of_bytes(b"policy"),
+            bundle: None,
         }
     }
 

@@ -19,6 +19,7 @@ mod names;
 mod net;
 mod patches;
 mod prompts;
+mod rego;
 mod tools;
 
 use std::sync::Arc;
@@ -52,6 +53,7 @@ const POLICY_KEYS: Keys = &[(
         "budgets",
         "labels",
         "flow",
+        "rego",
         "env",
         "box",
         "limits",
@@ -67,6 +69,7 @@ pub(crate) const KEYS: &[Keys] = &[
     boxes::KEYS,
     browser::KEYS,
     budgets::KEYS,
+    crate::bundle::MANIFEST_KEYS,
     case::KEYS,
     compat::KEYS,
     computer::KEYS,
@@ -127,6 +130,7 @@ impl Decoder {
                 "budgets" => file.budgets = Some(self.budgets(node)),
                 "labels" => file.labels = Some(self.labels(node)),
                 "flow" => file.flow = self.list(node, Self::flow_rule),
+                "rego" => file.rego = self.list(node, Self::rego_module),
                 "env" => file.env = Some(self.env(node)),
                 "box" => file.r#box = Some(self.box_section(node)),
                 "limits" => file.limits = Some(self.limits(node)),

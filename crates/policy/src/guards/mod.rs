@@ -16,6 +16,7 @@ mod labels;
 mod patches;
 mod personal;
 mod prompts;
+pub(crate) mod rego;
 mod tools;
 
 use bartizan_model::{ActionId, ActionKind, Deed, Effect, Principal, Risk, RuleRef, Sighting};
@@ -196,6 +197,11 @@ impl Findings {
         {
             *weakest = found;
         }
+    }
+
+    /// Keeps what holds.
+    pub(crate) fn retain(&mut self, holds: impl FnMut(&Found) -> bool) {
+        self.found.retain(holds);
     }
 
     /// The one that decides: the strictest, among equals the most harmful, then the first.

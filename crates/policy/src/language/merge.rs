@@ -40,6 +40,7 @@ pub(crate) fn merge(parent: PolicyFile, child: PolicyFile) -> PolicyFile {
         budgets: parent.budgets.merge(child.budgets),
         labels: parent.labels.merge(child.labels),
         flow: list(parent.flow, child.flow),
+        rego: list(parent.rego, child.rego),
         env: parent.env.merge(child.env),
         r#box: parent.r#box.merge(child.r#box),
         limits: parent.limits.merge(child.limits),

@@ -123,6 +123,9 @@ pub struct PolicyFile {
     /// What follows from what was read, done before, or said by whom.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub flow: Option<Vec<At<FlowRule>>>,
+    /// Rego modules that may deny or ask: files by relative path, built-in ones by name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rego: Option<Vec<At<String>>>,
     /// What the environment inside the box holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Env>,

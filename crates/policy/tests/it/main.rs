@@ -5,12 +5,15 @@
 mod advice;
 mod allocation;
 mod builtins;
+mod bundles;
 mod commands;
 mod decide;
 mod errors;
+mod exceptions;
 mod guards;
 mod layers;
 mod properties;
+mod rego;
 mod schema;
 mod sessions;
 mod shells;
