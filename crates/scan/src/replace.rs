@@ -45,8 +45,9 @@ impl Replacer {
         Self { style }
     }
 
-    /// The text with each sighting replaced. Sightings may come in any order and overlap; those that do are replaced as
-    /// one, under the name of the surest. Labels and tokens that are in the text already are left as they are.
+    /// The text with each sighting replaced; hand in those of the classes that shall go. Sightings may come in any order
+    /// and overlap; those that do are replaced as one, under the name of the surest. Labels and tokens that are in the
+    /// text already are left as they are.
     #[must_use]
     pub fn replace(&self, text: &[u8], sightings: &[Sighting]) -> Vec<u8> {
         let markers = self.markers(text);
@@ -149,7 +150,7 @@ fn label_end(text: &[u8], start: usize) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Class, Scanner};
+    use crate::{Class, Options, Scanner};
 
     fn key() -> Key {
         Key::new([7; 32])
@@ -159,7 +160,8 @@ mod tests {
         "Card 4111 1111 1111 1111, again 4111 1111 1111 1111, jane.doe@example.org, GB82WEST12345698765432.";
 
     fn replaced(style: Style, text: &str) -> String {
-        let sightings = Scanner::standard().scan(text.as_bytes());
+        let scanner = Scanner::new(Options { classes: vec![Class::Secret, Class::Personal], ..Options::default() });
+        let sightings = scanner.scan(text.as_bytes());
         String::from_utf8(Replacer::new(style).replace(text.as_bytes(), &sightings)).unwrap()
     }
 

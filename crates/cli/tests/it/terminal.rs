@@ -55,6 +55,9 @@ fn job_control_works() {
         terminal.wait_for("the job again", |screen| {
             screen.contents().split("\nbetween\n").nth(1).is_some_and(|after| after.starts_with("cat"))
         });
+        // The shell says so before it gives the terminal away.
+        terminal.write("resumed\r");
+        terminal.wait_for("another echo", |screen| screen.contents().matches("resumed").count() == 2);
         terminal.write("\x03");
         terminal.wait_for("a prompt", |screen| {
             screen.contents().split("^C").nth(1).is_some_and(|after| after.contains(['$', '#']))
