@@ -144,8 +144,14 @@ pub fn lines(weights: &Path, file: &Path, show: bool) -> Result<()> {
     let model = &Model::from_bytes(&bytes).context("the weights file is broken")?;
     let text = std::fs::read_to_string(file).with_context(|| format!("failed to read `{}`", file.display()))?;
     let (mut all, mut flags) = (0, 0);
-    for line in text.lines().filter(|line| !line.is_empty()) {
-        let line = line.replace("\\n", "\n");
+    let texts = if file.extension().is_some_and(|end| end == "json") {
+        let mut texts = Vec::new();
+        strings(serde_json::from_str(&text)?, &mut texts);
+        texts
+    } else {
+        text.lines().filter(|line| !line.is_empty()).map(|line| line.replace("\\n", "\n")).collect()
+    };
+    for line in texts {
         let found = kinds(model, &line);
         all += 1;
         flags += usize::from(!found.is_empty());
@@ -159,6 +165,16 @@ pub fn lines(weights: &Path, file: &Path, show: bool) -> Result<()> {
     }
     println!("{flags} of {all} flagged");
     Ok(())
+}
+
+/// Every string of a JSON value.
+fn strings(value: serde_json::Value, found: &mut Vec<String>) {
+    match value {
+        serde_json::Value::String(text) => found.push(text),
+        serde_json::Value::Array(items) => items.into_iter().for_each(|item| strings(item, found)),
+        serde_json::Value::Object(fields) => fields.into_iter().for_each(|(_, value)| strings(value, found)),
+        _ => {}
+    }
 }
 
 /// How often harmless files are flagged: every text file of a folder, by the end of its name. Crates that were

@@ -22,7 +22,7 @@ const USAGE: &str = "\
 usage: cargo xtask train injection [--check]   write the weights, or compare them
        cargo xtask eval injection CORPORA [--show]   recall in mail, false alarms, what is missed
        cargo xtask eval injection --cross            each family by weights that never saw it
-       cargo xtask eval injection --lines FILE [--show]   how many of one's own texts are flagged, one a line
+       cargo xtask eval injection --lines FILE [--show]   how many texts are flagged: one a line, or the strings of a .json file
        cargo xtask eval injection --files FOLDER     false alarms in files, training crates left out";
 
 fn main() -> Result<()> {
