@@ -4,6 +4,7 @@
 //! as a ratio of medians: absolute times of another machine say little. A crate joins in with a bench of its own
 //! (`benches/*.rs`), which prints what it finds; criterion's results enter the table too.
 
+mod check;
 mod crates;
 mod jail;
 mod memory;
@@ -24,6 +25,7 @@ type Bench = fn(&Options) -> Result<Vec<Row>>;
 
 const BENCHES: &[(&str, &str, Bench)] = &[
     ("run", "`bartizan run -- /bin/true` against bubblewrap and a plain start", run::run),
+    ("check", "`bartizan check` of one action, a process of its own", check::check),
     ("jail", "the box alone against bubblewrap", jail::jail),
     ("memory", "size of the binary, memory of an idle run", memory::memory),
     ("crates", "the crates' own benches: decisions, ledger, proxy, redaction", crates::crates),

@@ -140,12 +140,18 @@ enum CompiledTarget {
 
 impl CompiledPattern {
     /// Whether the deed is meant. `seen` says that a connection's requests are decided one by one; one whose requests
-    /// nobody sees may write.
-    pub(crate) fn matches(&self, deed: &Deed, seen: bool) -> bool {
+    /// nobody sees may write. `caught` says that what a command line starts is decided when it is started.
+    pub(crate) fn matches(&self, deed: &Deed, seen: bool, caught: bool) -> bool {
         self.class.holds(deed, seen)
             && match &self.target {
                 CompiledTarget::Any => true,
-                CompiledTarget::Word(word) => names(deed).any(|name| word.matches(name.as_bytes(), true)),
+                CompiledTarget::Word(word) => {
+                    names(deed).any(|name| word.matches(name.as_bytes(), true))
+                        || commands_within(deed, caught).any(|command| {
+                            let name = command.split(' ').next().unwrap_or_default();
+                            word.matches(name.as_bytes(), true) || word.matches(command.as_bytes(), true)
+                        })
+                }
                 CompiledTarget::Path(tree) => match deed {
                     Deed::FileRead { path } | Deed::FileWrite { path, .. } | Deed::FilePatch { path, .. } => {
                         holds(tree, path)
@@ -237,6 +243,15 @@ pub(crate) fn names(deed: &Deed) -> impl Iterator<Item = Cow<'_, str>> {
     first.into_iter().chain(second)
 }
 
+/// The commands that a command line would start, beside itself: `sh -c "git push"` is `git push` as well.
+fn commands_within(deed: &Deed, caught: bool) -> impl Iterator<Item = String> {
+    let within = match deed {
+        Deed::ExecRun { program, args, .. } => crate::exec::commands_within(program, args, caught),
+        _ => Vec::new(),
+    };
+    within.into_iter()
+}
+
 /// The host of a URL, as a rule names it; `None` for what has none.
 pub(crate) fn url_host(url: &str) -> Option<&str> {
     let (_, rest) = url.split_once("://")?;
@@ -257,12 +272,17 @@ mod tests {
     fn matches(pattern: &str, deed: &str) -> bool {
         let context = Context::new(Path::new("/home/me"), Path::new("/work")).unwrap();
         let deed = crate::cases::parse_case(deed, &context).unwrap();
-        DeedPattern::parse(pattern).unwrap().compile(&context).matches(&deed, false)
+        DeedPattern::parse(pattern).unwrap().compile(&context).matches(&deed, false, false)
     }
 
     #[test]
     fn class_and_target_must_fit() {
         assert!(matches("exec", "exec git push") && matches("exec git*", "exec git push"));
+        assert!(matches("exec git*", "exec sh -c 'cd x && /usr/bin/git push'"), "what a line starts counts");
+        assert!(matches("exec git push*", "exec env A=b xargs -n1 git push -f"));
+        assert!(
+            !matches("exec git push*", "exec sh -c 'git status'") && matches("exec sh*", "exec sh -c 'git status'")
+        );
         assert!(!matches("exec git*", "exec cargo build") && !matches("tool", "exec git"));
         assert!(matches("file.read ~/finance/**", "file.read ~/finance/a/b"));
         assert!(!matches("file.read ~/finance/**", "file.read ~/other"));

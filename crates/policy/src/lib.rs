@@ -59,7 +59,7 @@ pub use lint::Warning;
 pub use load::{BuiltinsOnly, Loader, Policy, Source, parse};
 pub use net::Duties;
 pub use place::{At, Place, PolicyError, PolicyErrors};
-pub use rego::{Rego, rego_input_schema};
+pub use rego::{Rego, RegoTrialError, rego_input_schema};
 pub use session::{Counters, Label, Session};
 pub use set::PolicySet;
 pub use suggest::Suggestion;

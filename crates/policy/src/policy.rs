@@ -226,6 +226,13 @@ impl Compiled {
         }
     }
 
+    /// The command within a command line that the rules hold back, where that isn't the line itself.
+    pub(crate) fn culprit(&self, deed: &Deed, caught: bool) -> Option<String> {
+        let Deed::ExecRun { program, args, cwd } = deed else { return None };
+        let line = Line { program, arguments: args, cwd: cwd.as_deref(), caught };
+        self.exec.as_ref()?.rules.culprit(line)
+    }
+
     /// A command line, with the files that shell text in it opens: the strictest of all.
     fn command<'a>(&'a self, section: &'a Section<Commands>, line: Line<'_>) -> Ruling<'a> {
         let mut strictest: Option<Ruling<'a>> = None;

@@ -32,10 +32,17 @@ pub struct Session {
     own: Counters,
     words: Mutex<Words>,
     sequences: Mutex<HashMap<String, Progress>>,
-    begun: Mutex<HashMap<ActionId, Vec<Charge>>>,
+    begun: Mutex<HashMap<ActionId, Begun>>,
     started: Mutex<Option<Timestamp>>,
     /// Something could not be remembered; what depends on it holds from now on.
     overflowed: AtomicBool,
+}
+
+/// What an action under way has taken, and what had been read before it.
+#[derive(Debug)]
+struct Begun {
+    charges: Vec<Charge>,
+    labels: Vec<Label>,
 }
 
 /// How far a sequence has come.
@@ -141,6 +148,11 @@ impl Session {
         lock(&self.begun).contains_key(action)
     }
 
+    /// Whether data with this label had been read before this action was begun.
+    pub(crate) fn had_label(&self, action: &ActionId, label: &Label) -> bool {
+        lock(&self.begun).get(action).is_some_and(|begun| begun.labels.contains(label))
+    }
+
     /// Takes all of these or none. The answer is the first there is no room for.
     pub(crate) fn reserve(&self, action: &ActionId, charges: Vec<Charge>) -> Result<(), Charge> {
         // Always the run's first, so that two sessions never wait for each other.
@@ -163,15 +175,15 @@ impl Session {
             counts.reserve(charge);
         }
         drop((run, own));
-        lock(&self.begun).insert(action.clone(), charges);
+        lock(&self.begun).insert(action.clone(), Begun { charges, labels: self.labels.all() });
         Ok(())
     }
 
     /// Turns what an action had reserved into what it used; `actual` says how much of each unit, nothing for what the
     /// reservation estimates best.
     pub(crate) fn settle(&self, action: &ActionId, actual: impl Fn(Unit) -> Option<u64>) {
-        let Some(charges) = lock(&self.begun).remove(action) else { return };
-        for charge in charges {
+        let Some(begun) = lock(&self.begun).remove(action) else { return };
+        for charge in begun.charges {
             let used = actual(charge.unit).unwrap_or(charge.amount);
             self.counters(charge.scope).settle(&charge, used);
         }

@@ -191,8 +191,16 @@ impl PolicySet {
         let ruling = rule(layers.clone(), deed, look);
         let mut findings = Findings::default();
         let duties = ruling.duties;
-        each_guard(layers, deed, |guard, policy| guard.check(&Scene { deed, policy, duties, look }, &mut findings));
+        each_guard(layers.clone(), deed, |guard, policy| {
+            guard.check(&Scene { deed, policy, duties, look }, &mut findings);
+        });
         findings.retain(kept);
+        if ruling.effect > Effect::Allow
+            && let Some(command) = layers.into_iter().find_map(|policy| policy.culprit(deed, look.caught))
+        {
+            let message = format!("the command within it that is held back is `{}`", command_shown(&command));
+            findings.push(Found::new("exec", Effect::Allow, Risk::Low, "exec".to_owned(), None, message));
+        }
         Decision::new(deed, ruling, findings, self.digest, self.bundle.as_ref())
     }
 
@@ -347,4 +355,14 @@ fn narrow<'a>(user: Ruling<'a>, project: Ruling<'a>) -> Ruling<'a> {
         ruling.duties = crate::net::Duties::default();
     }
     ruling
+}
+
+/// As much of a command as a person reads.
+fn command_shown(command: &str) -> String {
+    const CHARS_MAX: usize = 200;
+    let mut shown: String = command.chars().take(CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if command.chars().nth(CHARS_MAX).is_some() {
+        shown.push('…');
+    }
+    shown
 }

@@ -91,6 +91,11 @@ impl Home {
         Ok(home)
     }
 
+    /// A file of ours in it.
+    pub(super) fn file(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// `bartizan ARGUMENTS…` in this home.
     pub(super) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = shell::command(&self.binary);

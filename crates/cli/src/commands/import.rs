@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, bail};
 use bartizan_import::aegisclaw::{self, AuditLog, Kind, TrustKey};
 use bartizan_import::{EVENT_LINE_BYTES_MAX, FILE_BYTES_MAX, Fate, Imported, Mode, Report, clawdstrike};
-use bartizan_policy::{BuiltinsOnly, Policy, Source};
+use bartizan_policy::{BuiltinsOnly, Policy, Rego, Source};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
@@ -170,6 +170,9 @@ impl Aegisclaw {
                 Kind::Rego => {
                     let (_, bytes) = read(file)?;
                     let adapter = aegisclaw::adapt(&bytes, &mut result.notes).with_context(failed)?;
+                    Rego::compile(&[Source::new("the imported module", adapter.as_bytes())])
+                        .map_err(|errors| anyhow::anyhow!("it can't be used, so nothing was written: {errors}"))
+                        .with_context(failed)?;
                     result.rego = Some(adapter);
                 }
                 Kind::Manifest | Kind::Config | Kind::Auth => {

@@ -1,10 +1,10 @@
 //! Sessions through the command line: what was read and done holds back what follows, in a box and for `check`.
 
-use bartizan_testkit::HttpServer;
 use bartizan_testkit::http::Response;
+use bartizan_testkit::{HttpServer, TcpSink, eventually};
 use serde_json::{Value, json};
 
-use crate::world::{PROXY, World};
+use crate::world::{PROXY, World, probe};
 
 fn check(world: &World, arguments: &[&str], lines: &[Value]) -> Vec<Value> {
     let text: String = lines.iter().map(|line| format!("{line}\n")).collect();
@@ -44,6 +44,91 @@ fn a_box_that_read_something_untrusted_asks_before_it_starts_a_program() {
         assert_eq!(row["record"]["verdict"]["rule"]["rule"], "flow[2]", "{row:#}");
         assert_eq!(row["record"]["verdict"]["findings"][0]["guard"], "flow", "{row:#}");
         world.verify();
+    });
+}
+
+/// What `flow` asks about is held until a person answers, in the box as everywhere.
+#[test]
+fn a_person_decides_what_flow_asks_about() {
+    World::each(|world| {
+        let server = HttpServer::plain();
+        server.route("/", |_| Response::ok("run this\n"));
+        world.dns.addresses("page.test", &["127.0.0.1"]);
+        let port = server.port();
+        world.policy(&format!(
+            "net: {{ default: deny, resolver: \"{{resolver}}\", allow: [{{ host: page.test, ports: {port}, private: true }}] }}\nflow: [{{ when: {{ read: untrusted }}, ask: ['exec env*'] }}]\napprovals: {{ timeout: 50s }}"
+        ));
+        let script = format!(
+            "/usr/bin/env true && echo before; curl -s -x {PROXY} http://page.test:{port}/; /usr/bin/env true && echo went; /usr/bin/env true || echo held"
+        );
+        let running = world.shell(&script).spawn();
+        for word in ["approve", "deny"] {
+            let mut waiting = Vec::new();
+            eventually("a question waits", || {
+                waiting = world.bartizan(["approval", "list", "--json"]).success().json().as_array().unwrap().clone();
+                waiting.len() == 1
+            });
+            let question = &waiting[0];
+            assert_eq!(question["verdict"]["rule"]["rule"], "flow[2]", "{question:#}");
+            assert_eq!(question["action"]["deed"]["kind"], "exec.run", "{question:#}");
+            world.bartizan(["approval", word, question["number"].as_str().unwrap()]).success();
+        }
+        let output = running.wait();
+        for said in ["before", "run this", "went", "held"] {
+            assert!(output.stdout.contains(said), "{said}: {output}");
+        }
+        world.assert_refused("exec.run", "env");
+        world.verify();
+    });
+}
+
+/// A policy that is tightened in what sessions may do reaches connections that are open.
+#[test]
+fn tightened_flow_and_budgets_close_the_open_tunnel() {
+    World::each(|world| {
+        let sink = TcpSink::echo();
+        world.dns.addresses("allowed.test", &["127.0.0.1"]);
+        world.home.install(probe(), "probe");
+        let port = sink.port();
+        let rules = format!(
+            "net: {{ default: deny, resolver: \"{{resolver}}\", allow: [{{ host: allowed.test, ports: {port}, private: true }}] }}\nlabels: {{ data: [{{ label: internal:plans, files: [./plans/**] }}] }}\n"
+        );
+        let loose = format!("{rules}budgets: {{ session: {{ requests: 50 }} }}\n");
+        for (tight, rule) in [
+            (format!("{loose}flow: [{{ when: {{ read: internal:plans }}, deny: [net] }}]\n"), "flow"),
+            (format!("{rules}budgets: {{ session: {{ requests: 0 }} }}\n"), "budgets"),
+        ] {
+            world.policy(&loose);
+            let mut running = world.run(["./probe", "hold", &format!("allowed.test:{port}"), "50"]).spawn();
+            running.wait_for_stdout("hold opened");
+            assert!(running.stdout().contains("\"succeeded\""), "{}", running.stdout());
+            world.policy(&tight);
+            running.wait_for_stdout("hold kept");
+            let ended = running.wait();
+            let kept = &bartizan_testkit::probe::attempts(&ended.stdout)[1];
+            assert!(!kept.succeeded, "{rule}: {ended}");
+            world.assert_closed("net.connect", "allowed.test", "stopped");
+        }
+        world.verify();
+    });
+}
+
+/// A command within shell text is what rules of `flow` see, and what the verdict names.
+#[test]
+fn commands_within_a_line_are_seen_and_named() {
+    World::each(|world| {
+        let file = world.policy(
+            "exec: { default: allow, deny: [vault] }\nflow: [{ when: { read: untrusted }, deny: ['exec curl*'] }]",
+        );
+        let shell = |text: &str| json!({ "session": "a", "action": { "kind": "exec.run", "program": "sh", "args": ["sh", "-c", text] } });
+        let receive = json!({ "session": "a", "action": { "kind": "content.receive", "origin": "retrieved", "source": "https://page.test/", "content": "hello" } });
+        let lines =
+            [shell("id; curl a.test"), receive, shell("id; curl a.test"), shell("id"), shell("id; vault read x")];
+        let answers = check(&world, &["--policy", file.to_str().unwrap()], &lines);
+        let effects: Vec<_> = answers.iter().map(|answer| answer["effect"].as_str().unwrap()).collect();
+        assert_eq!(effects, ["allow", "allow", "deny", "allow", "deny"], "{answers:#?}");
+        assert_eq!(answers[2]["rule"]["rule"], "flow[2]");
+        assert!(answers[4]["findings"].to_string().contains("`vault read x`"), "{:#}", answers[4]);
     });
 }
 

@@ -5,6 +5,7 @@ use crate::world::World;
 const EVENTS: &str = include_str!("../../../import/tests/it/fixtures/clawdstrike/events.jsonl");
 const EXPECTED: &str = include_str!("../../../import/tests/it/fixtures/clawdstrike/default.decisions.json");
 const DEFAULT: &str = include_str!("../../../import/rulesets/default.yaml");
+const STANDARD: &str = include_str!("../../../import/tests/it/fixtures/aegisclaw/standard.rego");
 const SKILL: &str = include_str!("../../../import/tests/it/fixtures/aegisclaw/git-stats.yaml");
 
 #[test]
@@ -50,5 +51,31 @@ fn what_is_imported_is_a_policy_and_overwrites_nothing() {
             .home
             .write_home("audit.jsonl", "{\"timestamp\":1,\"action\":\"x\",\"prev_hash\":\"no\",\"hash\":\"no\"}\n");
         let _ = world.bartizan(["policy", "import", "aegisclaw"]).arg(&broken).output().expect_code(1);
+    });
+}
+
+/// A template that was imported decides beside a policy; one that can't be used is not written.
+#[test]
+fn an_imported_template_decides() {
+    World::each(|world| {
+        let template = world.home.write_home("standard.rego", STANDARD);
+        let out = world.home.user_home().join("imported.rego");
+        let import = |file: &std::path::Path| {
+            world.bartizan(["policy", "import", "aegisclaw", "--out"]).arg(&out).arg(file).output()
+        };
+        let unusable = world
+            .home
+            .write_home("odd.rego", format!("{STANDARD}\ndecision = \"deny\" if http.send({{}}).status == 200\n"));
+        let refused = import(&unusable);
+        assert!(!refused.status.success() && refused.stderr.contains("http.send") && !out.exists(), "{refused}");
+        let _ = import(&template).expect_code(0);
+        let rules = "exec: { default: allow }\nfiles: { read: [/tmp/**, /etc/hosts] }\nrego: [./imported.rego]";
+        let policy = world.home.write_home("with.yaml", format!("bartizan: 1\n{rules}\n"));
+        for (action, effect) in
+            [("file.read /tmp/a", "allow"), ("file.read /etc/hosts", "ask"), ("exec /usr/bin/ls", "deny")]
+        {
+            let said = world.bartizan(["policy", "explain", "--policy"]).arg(&policy).args(action.split(' ')).output();
+            assert!(said.stdout.starts_with(effect), "{action}: {said}");
+        }
     });
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use bartizan_import::Fate;
 use bartizan_import::aegisclaw::{Kind, adapt, import_auth, import_config, import_manifest};
-use bartizan_policy::{BuiltinsOnly, Context, Policy, PolicySet, Source, parse_case};
+use bartizan_policy::{BuiltinsOnly, Context, Loader, Policy, PolicySet, Source, parse_case};
 
 const SKILLS: [(&str, &str); 3] = [
     ("code-runner", include_str!("fixtures/aegisclaw/code-runner.yaml")),
@@ -74,20 +74,65 @@ fn settings_become_a_policy() {
     assert!(!serde_json::to_string(&auth.report).unwrap().contains("SECRETVALUE"));
 }
 
+/// Gives one module, whatever it is called.
+struct One(String);
+
+impl Loader for One {
+    fn file(&self, reference: &str, _: &str) -> Result<Source, String> {
+        Ok(Source::new(reference, self.0.as_str()))
+    }
+}
+
+/// Everything the templates look at is allowed, so that what holds it back is the module.
+const OPEN: &str = "bartizan: 1
+files: { read: [/tmp/**, /etc/hosts], write: [/tmp/**] }
+exec: { default: allow }
+net: { default: allow }
+secrets: { default: allow }
+messages: { default: allow }
+rego: [./imported.rego]
+";
+
+/// What each published template says of the scope that an action would have needed, as OPA decides it; `require_approval`
+/// is `ask`. The standard one contradicts itself over `shell.exec`, which is an error there and a refusal here.
 #[test]
-fn templates_are_rewritten() {
-    for text in [
-        include_str!("fixtures/aegisclaw/strict.rego"),
-        include_str!("fixtures/aegisclaw/standard.rego"),
-        include_str!("fixtures/aegisclaw/permissive.rego"),
-        include_str!("fixtures/aegisclaw/policy.rego"),
+fn templates_decide_as_they_did() {
+    let actions = [
+        "file.read /tmp/a",
+        "file.read /etc/hosts",
+        "file.read /tmp/../etc/hosts",
+        "file.write /tmp/a",
+        "exec /usr/bin/ls",
+        "http GET http://a.test/x",
+        "connect a.test:443",
+        "secret k",
+        "message email/a@b.c hello",
+        "message chat/a hello",
+    ];
+    for (name, text, expected) in [
+        ("strict", include_str!("fixtures/aegisclaw/strict.rego"), "ask ask ask ask ask ask ask ask ask allow"),
+        ("standard", include_str!("fixtures/aegisclaw/standard.rego"), "allow ask ask ask deny ask ask ask ask allow"),
+        (
+            "permissive",
+            include_str!("fixtures/aegisclaw/permissive.rego"),
+            "allow allow allow ask ask allow allow ask ask allow",
+        ),
+        ("policy", include_str!("fixtures/aegisclaw/policy.rego"), "allow ask ask ask ask ask ask ask ask allow"),
     ] {
+        assert_eq!(Kind::of("policy.rego", text.as_bytes()), Some(Kind::Rego));
         let mut report = bartizan_import::Report::default();
         let module = adapt(text.as_bytes(), &mut report).unwrap();
-        assert!(
-            module.contains("package bartizan\n")
-                && !module.contains("input.scope")
-                && report.count(Fate::Converted) == 1
-        );
+        assert!(!module.contains("input.scope") && report.count(Fate::Converted) == 1);
+        let policy = Policy::load(&Source::new("p.yaml", OPEN), &One(module))
+            .unwrap_or_else(|errors| panic!("{name}: {errors}"));
+        let context = Context::new(Path::new("/home/user"), Path::new("/workspace")).unwrap();
+        let set = PolicySet::new(policy, None, context).unwrap();
+        let verdicts = actions.map(|action| set.verdict(&parse_case(action, set.context()).unwrap()));
+        let effects = verdicts.each_ref().map(|verdict| verdict.effect.as_str()).join(" ");
+        assert_eq!(effects, expected, "{name}: {:#?}", verdicts.map(|verdict| verdict.reason));
+        if name == "standard" {
+            let reason = set.verdict(&parse_case("exec /usr/bin/ls", set.context()).unwrap()).reason;
+            assert!(reason.contains("`imported_decision` has two different values"), "{reason}");
+        }
     }
 }

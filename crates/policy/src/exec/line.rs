@@ -48,7 +48,63 @@ pub(crate) struct Touched {
     pub(crate) write: bool,
 }
 
+/// Every command but the first that a line would start, as text: the program's name, then its arguments. Those that are
+/// caught when they are started are left out.
+pub(crate) fn commands_within(program: &str, arguments: &[String], caught: bool) -> Vec<String> {
+    if caught && !is_many_named(base(program)) {
+        return Vec::new();
+    }
+    let Some(words) = words(program, arguments) else { return Vec::new() };
+    follow(words).calls.iter().skip(1).map(text).collect()
+}
+
+/// A line's words, for following; `None` for a program that starts no others, as far as is known.
+fn words(program: &str, arguments: &[String]) -> Option<Vec<Word>> {
+    let name = base(program);
+    let multicall = is_many_named(name) && arguments.first().map_or(name, |first| base(first)) != name;
+    if !multicall && !may_carry(name) {
+        return None;
+    }
+    let mut words = Vec::with_capacity(arguments.len() + 1);
+    words.push(Word::known(program));
+    words.extend(arguments.get(usize::from(!multicall)..).unwrap_or_default().iter().map(Word::known));
+    Some(words)
+}
+
+/// What such a program does under one of its names is done in the same process, so nothing is caught.
+fn is_many_named(name: &str) -> bool {
+    matches!(name, "busybox" | "toybox")
+}
+
+fn text(call: &Call) -> String {
+    let mut text = base(call.program()).to_owned();
+    // What is only known while it runs has no text.
+    for word in call.arguments().iter().filter(|word| !word.text.is_empty()) {
+        text.push(' ');
+        text.push_str(&word.text);
+    }
+    text
+}
+
 impl Commands {
+    /// The command within a line that holds it back most, where that isn't the line itself.
+    pub(crate) fn culprit(&self, line: Line<'_>) -> Option<String> {
+        let cwd = line.cwd.or_else(|| std::str::from_utf8(&self.workspace).ok());
+        let arguments = line.arguments.get(1..).unwrap_or_default();
+        let itself = self.ask(&Asked { program: line.program, arguments, cwd, variables: &[] });
+        let direct = itself.best.winner().map_or(Effect::Allow, |(effect, _)| effect);
+        let vouched = itself.literal && direct == Effect::Allow;
+        let followed = follow(words(line.program, line.arguments)?);
+        let mut worst: Option<(Effect, &Call)> = None;
+        for call in followed.calls.iter().skip(1) {
+            let effect = self.call(call, cwd, vouched).effect();
+            if effect > worst.map_or(direct, |(effect, _)| effect) {
+                worst = Some((effect, call));
+            }
+        }
+        worst.map(|(_, call)| text(call))
+    }
+
     /// Decides; files that shell text would open are told to `touch`.
     pub(crate) fn decide(&self, line: Line<'_>, mut touch: impl FnMut(Touched)) -> Found {
         let cwd = line.cwd.or_else(|| std::str::from_utf8(&self.workspace).ok());
@@ -59,20 +115,11 @@ impl Commands {
         if direct.effect() == Effect::Deny && ruled.is_some() {
             return direct;
         }
-        let name = base(line.program);
-        let called = line.arguments.first().map_or(name, |first| base(first));
-        let many_named = matches!(name, "busybox" | "toybox");
-        let multicall = many_named && called != name;
-        if !multicall && !may_carry(name) {
-            return direct;
-        }
-        // What a program of many names does under one of them is done in the same process, so nothing is caught.
+        let Some(words) = words(line.program, line.arguments) else { return direct };
+        let many_named = is_many_named(base(line.program));
         if line.caught && !many_named && direct.effect() == Effect::Allow {
             return direct;
         }
-        let mut words = Vec::with_capacity(line.arguments.len() + 1);
-        words.push(Word::known(line.program));
-        words.extend(line.arguments.get(usize::from(!multicall)..).unwrap_or_default().iter().map(Word::known));
         let followed = follow(words);
         let carries = followed.calls.len() > 1
             || followed.unclear.is_some()

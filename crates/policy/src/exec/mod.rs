@@ -32,7 +32,7 @@ use crate::policy::Role;
 use crate::rule::{Best, RuleInfo, id};
 use crate::tree::{Mode, Tree};
 
-pub(crate) use line::{Found, Line};
+pub(crate) use line::{Found, Line, commands_within};
 pub(crate) use pattern::CommandPattern;
 
 /// Where programs lie when a policy doesn't say it in `files.programs`.

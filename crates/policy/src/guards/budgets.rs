@@ -204,16 +204,23 @@ impl Guard for BudgetGuard {
     }
 
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
-        let Some(session) = scene.look.session.filter(|_| !scene.look.begun()) else { return };
+        let Some(session) = scene.look.session else { return };
+        // Decided anew, under a policy that has changed: what it uses is counted already.
+        let begun = scene.look.begun();
         self.each(scene, |line, charge| {
             let used = session.used(&charge);
-            if used.saturating_add(charge.amount) > line.limit || (charge.amount == 0 && used >= line.limit) {
-                let message = format!(
-                    "it would use {} more {} than the {} that may be used",
-                    charge.amount,
-                    line.unit.as_str(),
-                    line.limit
-                );
+            let over = if begun {
+                used > line.limit
+            } else {
+                used.saturating_add(charge.amount) > line.limit || (charge.amount == 0 && used >= line.limit)
+            };
+            if over {
+                let (unit, limit) = (line.unit.as_str(), line.limit);
+                let message = if begun {
+                    format!("more {unit} are used than the {limit} that may be")
+                } else {
+                    format!("it would use {} more {unit} than the {limit} that may be used", charge.amount)
+                };
                 findings.push(Found::new(
                     "budgets",
                     self.over,

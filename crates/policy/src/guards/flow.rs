@@ -84,8 +84,9 @@ impl Rule {
     }
 
     /// What the rule says of this deed once its condition holds.
-    fn effect(&self, deed: &Deed, seen: bool) -> Effect {
-        let among = |patterns: &[CompiledPattern]| patterns.iter().any(|pattern| pattern.matches(deed, seen));
+    fn effect(&self, scene: &Scene<'_>) -> Effect {
+        let deed = scene.deed;
+        let among = |patterns: &[CompiledPattern]| patterns.iter().any(|pattern| means(pattern, scene));
         let effect = if among(&self.deny) {
             Effect::Deny
         } else if among(&self.ask) {
@@ -99,6 +100,12 @@ impl Rule {
     }
 
     fn holds(&self, scene: &Scene<'_>, session: &Session) -> bool {
+        if let Some(action) = scene.look.action.filter(|_| scene.look.begun()) {
+            // Decided anew, under a policy that has changed: what it read and did itself isn't held against it, so only
+            // what had been read before it counts.
+            let before = self.read.iter().any(|label| session.had_label(action, label));
+            return before && self.after.is_empty() && self.argument.is_none();
+        }
         (self.read.is_empty() || self.read.iter().any(|label| session.has_label(label)))
             && (self.after.is_empty() || self.has_followed(scene, session))
             && self.argument.is_none_or(|wanted| comes_from(scene.deed, session, wanted))
@@ -116,6 +123,10 @@ impl Rule {
             _ => true,
         }
     }
+}
+
+fn means(pattern: &CompiledPattern, scene: &Scene<'_>) -> bool {
+    pattern.matches(scene.deed, scene.duties.inspect_http, scene.look.caught)
 }
 
 /// Whether one of the deed's arguments was named so.
@@ -175,9 +186,9 @@ impl Guard for FlowGuard {
     }
 
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
-        let Some(session) = scene.look.session.filter(|_| !scene.look.begun()) else { return };
+        let Some(session) = scene.look.session else { return };
         for rule in &self.rules {
-            let effect = rule.effect(scene.deed, scene.duties.inspect_http);
+            let effect = rule.effect(scene);
             if effect > Effect::Allow && rule.holds(scene, session) {
                 let message = rule.words.clone();
                 findings.push(Found::new("flow", effect, Risk::High, rule.name.clone(), Some(&rule.place), message));
@@ -191,7 +202,7 @@ impl Guard for FlowGuard {
             let last = rule.after.len() - 1;
             // Once it has come about, its last step starts the time anew.
             let step = done.min(last);
-            if rule.after.get(step).is_some_and(|pattern| pattern.matches(scene.deed, scene.duties.inspect_http)) {
+            if rule.after.get(step).is_some_and(|pattern| means(pattern, scene)) {
                 session.set_progress(&rule.key, Progress { step: step + 1, at: scene.look.now });
             }
         }

@@ -43,8 +43,11 @@ pub(super) fn bound(program: &mut Program) {
             "concat" => resolved.0 = concat,
             "sprintf" => resolved.0 = sprintf,
             "replace" => resolved.0 = replace,
+            "indexof" => resolved.0 = index_of,
+            "strings.count" => resolved.0 = occurrences,
             "strings.replace_n" => resolved.0 = replace_n,
             "regex.replace" => resolved.0 = regex_replace,
+            "json.is_valid" => resolved.0 = json_is_valid,
             "json.marshal" => resolved.0 = json_marshal,
             "numbers.range" => resolved.0 = range,
             "numbers.range_step" => resolved.0 = range_step,
@@ -84,10 +87,54 @@ fn replace<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -
     original("replace", args)
 }
 
+/// As OPA: at each place the first key that stands there, keys in their order, and what was put in is not looked at again.
+/// The engine's own replaces one key after the other.
 fn replace_n<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -> Result<Value, E> {
-    let [patterns, text] = args else { return Ok(Value::Undefined) };
-    fits(size(text).saturating_mul(size(patterns)))?;
-    original("replace_n", args)
+    let [keys @ Value::Object(patterns), whole @ Value::String(text)] = args else { return Ok(Value::Undefined) };
+    fits(size(whole).saturating_mul(size(keys)))?;
+    let mut pairs = Vec::new();
+    for (old, new) in patterns.iter() {
+        let (Value::String(old), Value::String(new)) = (old, new) else { return Ok(Value::Undefined) };
+        pairs.push((old.as_ref(), new.as_ref()));
+    }
+    let (mut out, mut rest, mut after_empty) = (String::new(), text.as_ref(), false);
+    loop {
+        let here = pairs.iter().find(|(old, _)| rest.starts_with(old) && !(after_empty && old.is_empty()));
+        if let Some((old, new)) = here {
+            out.push_str(new);
+            after_empty = old.is_empty();
+            rest = rest.get(old.len()..).unwrap_or_default();
+            if !after_empty {
+                continue;
+            }
+        }
+        // Nothing stands here, or only the empty text, beside which another key may still stand.
+        if here.is_some() && pairs.iter().any(|(old, _)| !old.is_empty() && rest.starts_with(old)) {
+            continue;
+        }
+        after_empty = false;
+        let Some(character) = rest.chars().next() else { break };
+        out.push(character);
+        rest = rest.get(character.len_utf8()..).unwrap_or_default();
+    }
+    Ok(Value::from(out))
+}
+
+/// As OPA: in characters, and undefined for the empty text, which the engine finds.
+fn index_of<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -> Result<Value, E> {
+    let [Value::String(text), Value::String(part)] = args else { return Ok(Value::Undefined) };
+    if part.is_empty() {
+        return Ok(Value::Undefined);
+    }
+    let before = text.split_once(part.as_ref()).map(|(before, _)| before.chars().count() as i64);
+    Ok(Value::from(before.unwrap_or(-1)))
+}
+
+/// As OPA: without overlaps, and the empty text stands beside every character. The engine's own counts overlaps and
+/// panics on the empty text.
+fn occurrences<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -> Result<Value, E> {
+    let [Value::String(text), Value::String(part)] = args else { return Ok(Value::Undefined) };
+    Ok(Value::from(text.matches(part.as_ref()).count() as u64))
 }
 
 fn regex_replace<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -> Result<Value, E> {
@@ -95,6 +142,15 @@ fn regex_replace<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: b
     // Each `$1` of the replacement may stand for the whole text.
     fits(size(text).saturating_mul(size(new)).saturating_mul(2))?;
     original("regex_replace", args)
+}
+
+/// What is no text is no JSON; the engine takes it for undefined.
+fn json_is_valid<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -> Result<Value, E> {
+    let [value] = args else { return Ok(Value::Undefined) };
+    if !matches!(value, Value::String(_)) {
+        return Ok(Value::from(false));
+    }
+    original("json_is_valid", args)
 }
 
 fn json_marshal<S, P, E: From<LimitError>>(_: &S, _: &[P], args: &[Value], _: bool) -> Result<Value, E> {
@@ -200,16 +256,25 @@ const ORIGINALS: &str = "package original
 call_concat := concat(input[0], input[1])
 call_sprintf := sprintf(input[0], input[1])
 call_replace := replace(input[0], input[1], input[2])
-call_replace_n := strings.replace_n(input[0], input[1])
 call_regex_replace := regex.replace(input[0], input[1], input[2])
+call_json_is_valid := json.is_valid(input[0])
 call_json_marshal := json.marshal(input[0])
 call_range := numbers.range(input[0], input[1])
 call_range_step := numbers.range_step(input[0], input[1], input[2])
 call_shift_left := bits.lsh(input[0], input[1])
 ";
 
-const ORIGINAL_NAMES: [&str; 9] =
-    ["concat", "sprintf", "replace", "replace_n", "regex_replace", "json_marshal", "range", "range_step", "shift_left"];
+const ORIGINAL_NAMES: [&str; 9] = [
+    "concat",
+    "sprintf",
+    "replace",
+    "regex_replace",
+    "json_is_valid",
+    "json_marshal",
+    "range",
+    "range_step",
+    "shift_left",
+];
 
 fn original<E>(name: &str, args: &[Value]) -> Result<Value, E> {
     static PROGRAMS: OnceLock<BTreeMap<&'static str, Arc<Program>>> = OnceLock::new();

@@ -3,10 +3,13 @@
 //! this process with bounds on instructions, time and the size of what a function may make. What can't be
 //! answered (an error, a value of the wrong type, a bound) is a refusal with its reason.
 
+mod agree;
 mod builtins;
 mod circle;
+mod heads;
 mod input;
 mod references;
+mod trial;
 
 use std::num::NonZeroU32;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +21,7 @@ use regorus::languages::rego::compiler::Compiler;
 use regorus::rvm::program::Program;
 use regorus::rvm::vm::RegoVM;
 use regorus::utils::limits::ExecutionTimerConfig;
-use regorus::{Engine, Rc, Value};
+use regorus::{CompiledPolicy, Engine, Rc, Value};
 use serde::Deserialize as _;
 
 use crate::load::Source;
@@ -26,6 +29,7 @@ use crate::place::{Errors, Place, PolicyErrors, quoted};
 
 pub use input::rego_input_schema;
 pub(crate) use input::{REGO_INPUT_VERSION, RegoInput, RegoPlaces, RegoSession, RegoSighting};
+pub use trial::RegoTrialError;
 
 /// Largest module. A hundred rules have about 10 KiB.
 pub(crate) const MODULE_BYTES_MAX: usize = 256 * 1024;
@@ -110,7 +114,9 @@ impl Rego {
                     errors.add(&start(Some(module)), problem);
                 }
                 Ok(text) => {
-                    for unknown in references::check(text, input::shape()) {
+                    let mut unknowns = references::check(text, input::shape());
+                    unknowns.extend(heads::check(text));
+                    for unknown in unknowns {
                         let place = Place { line: unknown.line, column: unknown.column, ..start(Some(module)) };
                         errors.add(&place, unknown.message);
                     }
@@ -172,7 +178,7 @@ impl Rego {
             let mut machine = kept.unwrap_or_else(|| self.machine());
             machine.set_input(input);
             let result = machine.execute_entry_point_by_index(0);
-            result.map(|value| (machine, value)).map_err(|error| error.to_string())
+            result.map(|value| (machine, value)).map_err(|error| agree::told(&self.program, &error))
         };
         // The engine is large and not ours: a panic in it is a refusal, and its machine is not used again.
         let (machine, value) = catch_unwind(AssertUnwindSafe(run))
@@ -287,10 +293,15 @@ fn program(engine: &mut Engine) -> Result<Program, String> {
                 .to_owned(),
         );
     }
+    machine_program(&compiled)
+}
+
+/// A program for the machine out of compiled modules, refused where it could not be bounded.
+fn machine_program(compiled: &CompiledPolicy) -> Result<Program, String> {
     if compiled.get_rules().len() > NAMES_MAX {
         return Err(format!("the modules define more than {NAMES_MAX} rules and functions; join some of them"));
     }
-    let program = Compiler::compile_from_policy(&compiled, &[ENTRY]).map_err(|error| plain(&error.to_string()))?;
+    let program = Compiler::compile_from_policy(compiled, &[ENTRY]).map_err(|error| plain(&error.to_string()))?;
     if let Some(rule) = circle::find(&program) {
         return Err(format!("recursion: {} calls itself, straight or through others; take it apart", quoted(&rule)));
     }
@@ -304,7 +315,14 @@ fn program(engine: &mut Engine) -> Result<Program, String> {
             return Err(format!("{} is not available here: {why}", quoted(name)));
         }
     }
+    // A rule that is taken apart takes stack twice.
+    if compiled.get_rules().len() + agree::count(&program) > NAMES_MAX {
+        return Err(format!(
+            "the modules define more than {NAMES_MAX} rules and functions, those with several definitions counted twice; join some of them"
+        ));
+    }
     let mut program = Arc::unwrap_or_clone(program);
+    agree::hold(&mut program)?;
     builtins::bound(&mut program);
     Ok(program)
 }

@@ -58,17 +58,12 @@ pub(super) fn check(text: &str, shape: &Shape) -> Vec<Unknown> {
     /// More than anybody reads at once.
     const UNKNOWN_MAX: usize = 20;
     let mut found = Vec::new();
-    let mut rest = Cursor { text, offset: 0, line: 1, column: 1 };
+    let mut rest = Cursor::new(text);
     let mut before = ' ';
     while let Some(character) = rest.peek() {
         match character {
             '#' => rest.skip_while(|c| c != '\n'),
-            '"' => rest.skip_string(),
-            '`' => {
-                rest.next();
-                rest.skip_while(|c| c != '`');
-                rest.next();
-            }
+            '"' | '`' => rest.skip_text(),
             c if is_word(c) => {
                 let (line, column) = (rest.line, rest.column);
                 let word = rest.word();
@@ -90,17 +85,12 @@ pub(super) fn check(text: &str, shape: &Shape) -> Vec<Unknown> {
 /// How much work the engine's parser makes of brackets in each other: it reads what stands in `[…]` and `{…}` as one
 /// kind of term after the other, so every level doubles the work.
 pub(super) fn nesting_cost(text: &str) -> u64 {
-    let mut rest = Cursor { text, offset: 0, line: 1, column: 1 };
+    let mut rest = Cursor::new(text);
     let (mut depth, mut cost) = (0_u32, 0_u64);
     while let Some(character) = rest.peek() {
         match character {
             '#' => rest.skip_while(|c| c != '\n'),
-            '"' => rest.skip_string(),
-            '`' => {
-                rest.next();
-                rest.skip_while(|c| c != '`');
-                rest.next();
-            }
+            '"' | '`' => rest.skip_text(),
             '[' | '{' => {
                 depth += 1;
                 cost = cost.saturating_add(1_u64.checked_shl(depth).unwrap_or(u64::MAX));
@@ -148,23 +138,70 @@ fn follow(rest: &mut Cursor<'_>, shape: &Shape, place: (u32, u32), found: &mut V
     }
 }
 
-fn is_word(character: char) -> bool {
+pub(super) fn is_word(character: char) -> bool {
     character.is_ascii_alphanumeric() || character == '_'
 }
 
-struct Cursor<'a> {
+/// A place in a module's text.
+pub(super) struct Cursor<'a> {
     text: &'a str,
     offset: usize,
-    line: u32,
-    column: u32,
+    pub(super) line: u32,
+    pub(super) column: u32,
 }
 
 impl<'a> Cursor<'a> {
-    fn peek(&self) -> Option<char> {
+    pub(super) fn new(text: &'a str) -> Self {
+        Self { text, offset: 0, line: 1, column: 1 }
+    }
+
+    /// What is not read yet.
+    pub(super) fn rest(&self) -> &'a str {
+        self.text.get(self.offset..).unwrap_or_default()
+    }
+
+    /// Passes over a text, of either kind.
+    pub(super) fn skip_text(&mut self) {
+        if self.peek() == Some('`') {
+            self.next();
+            self.skip_while(|c| c != '`');
+            self.next();
+        } else {
+            self.skip_string();
+        }
+    }
+
+    /// Passes over brackets and what is in them; gives that, without the texts.
+    pub(super) fn skip_brackets(&mut self) -> String {
+        let (mut depth, mut inside) = (0_u32, String::new());
+        while let Some(character) = self.peek() {
+            match character {
+                '"' | '`' => {
+                    self.skip_text();
+                    continue;
+                }
+                '#' => {
+                    self.skip_while(|c| c != '\n');
+                    continue;
+                }
+                '(' | '[' | '{' => depth += 1,
+                ')' | ']' | '}' => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            inside.push(character);
+            self.next();
+            if depth == 0 {
+                break;
+            }
+        }
+        inside
+    }
+
+    pub(super) fn peek(&self) -> Option<char> {
         self.text.get(self.offset..)?.chars().next()
     }
 
-    fn next(&mut self) {
+    pub(super) fn next(&mut self) {
         if let Some(character) = self.peek() {
             self.offset += character.len_utf8();
             self.column += 1;
@@ -175,7 +212,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn skip_while(&mut self, holds: impl Fn(char) -> bool) {
+    pub(super) fn skip_while(&mut self, holds: impl Fn(char) -> bool) {
         while self.peek().is_some_and(&holds) {
             self.next();
         }
@@ -193,7 +230,7 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    fn word(&mut self) -> &'a str {
+    pub(super) fn word(&mut self) -> &'a str {
         let start = self.offset;
         self.skip_while(is_word);
         self.text.get(start..self.offset).unwrap_or_default()

@@ -54,6 +54,21 @@ fn verdicts_say_what_held_a_line_back() {
         format!("{} {}: {}", verdict.effect.as_str(), verdict.rule.rule, verdict.reason)
     };
     assert_eq!(verdict(&["sh", "-c", "id; vault read"]), "deny exec.deny[0]: the rule `vault` denies it");
+    let findings = |argv: &[&str]| {
+        let argv: Vec<String> = argv.iter().map(|word| (*word).to_owned()).collect();
+        let found = set.verdict(&exec(&argv)).findings.into_iter().find(|finding| finding.guard == "exec");
+        found.map(|finding| finding.message).unwrap_or_default()
+    };
+    for (argv, command) in [
+        (&["sh", "-c", "id; vault read x"][..], "`vault read x`"),
+        (&["env", "A=b", "xargs", "vault"], "`vault`"),
+        (&["sh", "-c", "id && nproc"], "`nproc`"),
+    ] {
+        let said = findings(argv);
+        assert!(said.ends_with(command), "{argv:?}: {said}");
+    }
+    assert_eq!(findings(&["vault", "read"]), "");
+    assert_eq!(findings(&["sh", "-c", "id"]), "");
     assert_eq!(verdict(&["sh", "-c", "id | id"]), "allow exec.allow[0]: the rule `id` allows it");
     assert!(verdict(&["sh", "-c", "eval id"]).starts_with("ask exec.unclear: the command line can't be followed"));
     assert!(verdict(&["sh", "-c", "id; nproc"]).starts_with("ask exec.default"));

@@ -14,6 +14,7 @@ mod guards;
 mod layers;
 mod properties;
 mod rego;
+mod rego_corpus;
 mod schema;
 mod sessions;
 mod shells;

@@ -116,6 +116,9 @@ deny contains \"x\" if count(grow) > 1",
         ),
         ("deny contains \"x\" if count(sprintf(\"%99999999d\", [1])) > 1", "limit"),
         ("deny contains \"x\" if bits.lsh(1, 99999999999) > 1", "limit"),
+        ("level := 1 if input.deed.kind\nlevel := 2 if input.version\ndeny contains \"x\" if level == 1", "`level` has two different values"),
+        ("f(x) := 1 if x\nf(x) := 2 if count(x) > 0\ndeny contains \"x\" if f(input.deed.kind) == 7", "`f` has two different values"),
+        ("p if { false } else := 1\np := 2 if { true }\ndeny contains \"x\" if not p", "`p` has two different values"),
         (
             "a := concat(\"\", [s | some i in numbers.range(1, 2000); s := \"0123456789\"])
 deny contains \"x\" if count(replace(a, \"0\", a)) > 1",
@@ -142,6 +145,15 @@ fn deep_chains_of_rules_fit_the_stack() {
     module.push_str("deny contains \"deep\" if f389 == 390\n");
     let set = load(&module).unwrap();
     assert_eq!(set.verdict(&exec(&["ls"])).reason, "deep");
+    let mut twice = String::from("package bartizan\nf0 := 1\n");
+    for index in 1..195 {
+        let before = index - 1;
+        twice
+            .push_str(&format!("f{index} := f{before} + 1 if f{before}\nf{index} := f{before} + 2 if not f{before}\n"));
+    }
+    twice.push_str("deny contains \"deep\" if f194 == 195\n");
+    let set = load(&twice).unwrap();
+    assert_eq!(set.verdict(&exec(&["ls"])).reason, "deep");
     let start = Instant::now();
     let brackets = format!("package bartizan\ndeny contains \"x\" if x := {}{}\n", "[".repeat(9000), "]".repeat(9000));
     assert!(refused(&brackets).contains("deep"), "{}", refused(&brackets));
@@ -151,6 +163,65 @@ fn deep_chains_of_rules_fit_the_stack() {
         wide.push_str(&format!("f{index} := {index}\n"));
     }
     assert!(refused(&wide).contains("more than"), "{}", refused(&wide));
+}
+
+/// Several definitions are one value as long as they agree, and nothing where none holds.
+#[test]
+fn definitions_that_agree_are_one_value() {
+    let set = load(
+        "package bartizan
+default quiet := 3
+quiet := 1 if input.deed.kind == \"nothing\"
+quiet := 2 if input.deed.kind == \"never\"
+kind := \"a\" if input.deed.kind == \"exec.run\"
+kind := concat(\"\", [\"a\"]) if input.deed.args
+absent := 1 if input.deed.kind == \"nothing\"
+absent := 2 if input.deed.kind == \"never\"
+size(x) := \"none\" if count(x) == 0
+size([one]) := concat(\" \", [\"one\", one])
+size(x) := \"some\" if count(x) > 1
+else := \"odd\" if x == 7
+deny contains concat(\", \", [kind, size([]), size([\"x\"]), size([1, 2]), sprintf(\"%d\", [quiet])]) if not absent
+",
+    )
+    .unwrap();
+    assert_eq!(set.verdict(&exec(&["ls"])).reason, "a, none, one x, some, 3");
+}
+
+/// What the engine would read otherwise than OPA, without saying so.
+#[test]
+fn heads_that_would_mean_something_else_are_refused() {
+    for (rule, problem) in [
+        ("default f(_) := 1\nf(x) := x if x > 0", "no `default`"),
+        ("p[q].r := 1 if q := input.deed.kind", "one word"),
+        ("a.b := 1", "one word"),
+        ("default x := [y | some y in input.deed.args]", "a constant here"),
+    ] {
+        let told = refused(&format!("package bartizan\n{rule}\ndeny contains \"x\" if true"));
+        assert!(told.contains(problem) && told.contains("./m.rego:2:1"), "{rule}: {told}");
+    }
+}
+
+#[test]
+fn functions_of_texts_are_those_of_opa() {
+    for (term, value) in [
+        ("strings.replace_n({\"a\": \"YY\", \"bba\": \"bX\"}, \"bbab\")", "bXb"),
+        ("strings.replace_n({\"ab\": \"b\", \"b\": \"Y\"}, \"baaabbbba\")", "YaabYYYa"),
+        ("strings.replace_n({\"a\": \"b\", \"b\": \"a\"}, \"abba\")", "baab"),
+        (
+            "strings.replace_n({\"a\": \"Xa\", \"ab\": \"X\", \"ba\": \"bYa\", \"aaa\": \"X\"}, \"aaaaab\")",
+            "XaXaXaXaXab",
+        ),
+        ("strings.replace_n({\"\": \"-\", \"b\": \"B\"}, \"abc\")", "-a-B-c-"),
+        ("sprintf(\"%d\", [strings.count(\"11111\", \"11\")])", "2"),
+        ("sprintf(\"%v %v\", [indexof(\"näx\", \"x\"), indexof(\"a\", \"b\")])", "2 -1"),
+        ("[r | r := \"odd\"; not indexof(\"a\", \"\")][0]", "odd"),
+        ("sprintf(\"%v\", [json.is_valid(7)])", "false"),
+        ("sprintf(\"%d\", [strings.count(\"dummy\", \"\")])", "6"),
+    ] {
+        let set = load(&format!("package bartizan\ndeny contains {term} if true\n")).unwrap();
+        assert_eq!(set.verdict(&exec(&["ls"])).reason, value, "{term}");
+    }
 }
 
 #[test]

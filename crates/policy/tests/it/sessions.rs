@@ -386,3 +386,35 @@ proptest! {
         prop_assert_eq!(effect(&narrow), effect(&one));
     }
 }
+
+/// A policy that is tightened reaches what is under way; what that has read and used itself isn't held against it.
+#[test]
+fn a_tightened_policy_reaches_what_was_begun() {
+    let loose = set(&format!("{RULES}budgets: {{ session: {{ requests: 5 }} }}"));
+    let tight = [
+        ("flow: [{ when: { read: untrusted }, deny: [net] }]", "flow[0]"),
+        ("budgets: { session: { requests: 1 } }", "budgets.session.requests"),
+        ("budgets: { session: { time: 5s } }", "budgets.session.time"),
+    ];
+    for (rules, rule) in tight {
+        let mut story = Story::new(&loose);
+        story.check("connect docs.test:443", expect!["allow net.allow[1]"]);
+        story.session.add_label(&Label::Untrusted);
+        let (id, deed) = (ActionId::generate(), story.deed("connect evil.test:443"));
+        let verdict = loose.decide_with(&deed, &story.look(&id, &[])).to_verdict();
+        loose.begin(&id, &deed, &verdict, &story.look(&id, &[])).unwrap();
+        story.seconds = 60;
+        let tightened = set(&format!("{RULES}{rules}"));
+        let verdict = tightened.decide_with(&deed, &story.look(&id, &[])).to_verdict();
+        assert_eq!((verdict.effect, verdict.rule.rule.as_str()), (Effect::Deny, rule), "{rules}");
+    }
+    let story = Story::new(&loose);
+    let (id, deed) = (ActionId::generate(), story.deed("connect evil.test:443"));
+    let verdict = loose.decide_with(&deed, &story.look(&id, &[])).to_verdict();
+    loose.begin(&id, &deed, &verdict, &story.look(&id, &[])).unwrap();
+    story.session.add_label(&Label::Untrusted);
+    for (rules, _) in tight {
+        let tightened = set(&format!("{RULES}{rules}"));
+        assert_eq!(tightened.decide_with(&deed, &story.look(&id, &[])).effect(), Effect::Allow, "{rules}");
+    }
+}

@@ -1,9 +1,11 @@
 //! Holds our Rego against OPA's: policies and inputs are made up from a seed, OPA answers, we answer, and every
 //! difference is listed. `cargo xtask eval rego --opa PATH [--policies N] [--seed N] [--write FILE]`; what is written
-//! is the corpus that `tests/it/rego_corpus.rs` runs without OPA. With `--time` it tells what a module of a hundred rules
-//! adds to a decision instead.
+//! is the corpus that `tests/it/rego_corpus.rs` runs without OPA. `--conformance DIR` runs OPA's own cases instead, and
+//! `--time` tells what a module of a hundred rules adds to a decision.
 
 #![allow(clippy::indexing_slicing, reason = "a measurement fails loudly")]
+
+mod conformance;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -43,6 +45,9 @@ fn run() -> Result<usize, String> {
     if arguments.iter().any(|argument| argument == "--time") {
         return time().map(|()| 0);
     }
+    if let Some(folder) = option("--conformance") {
+        return conformance::run(Path::new(&folder));
+    }
     let opa = option("--opa").ok_or(
         "name OPA's program with `--opa PATH`; get it with `go install github.com/open-policy-agent/opa@latest`",
     )?;
@@ -63,7 +68,9 @@ fn compare(opa: &str, policies: u64, seed: u64, corpus: Option<PathBuf>, scratch
     for index in 0..policies {
         let text = policy(&mut dice);
         let file = scratch.join("policy.rego");
-        fs::write(&file, &text).map_err(|error| error.to_string())?;
+        // A set that a module leaves out is empty here.
+        let both = "deny contains \"none\" if input.version == 0\nask contains \"none\" if input.version == 0\n";
+        fs::write(&file, format!("{text}{both}")).map_err(|error| error.to_string())?;
         let theirs = ask_opa(opa, &file, &data)?;
         let Some(theirs) = theirs.filter(|answers| answers.len() == inputs.len()) else {
             println!("policy {index}: OPA gives no answer, left out\n{text}");
@@ -187,6 +194,10 @@ fn policy(dice: &mut Dice) -> String {
     let mut text = String::from("package bartizan\n\n");
     text.push_str("words := {\"git\", \"push\", \"api\"}\nlimits := {\"GET\": 10, \"POST\": 3}\n");
     text.push_str("default level := 0\nlevel := 2 if input.principal.name == \"bot\"\nelse := 1 if input.principal.name == \"ci\"\n");
+    text.push_str("reach := \"near\" if input.deed.host in {\"localhost\", \"10.0.0.7\"}\nreach := \"far\" if endswith(input.deed.host, \".org\")\n");
+    text.push_str(
+        "size(n) := \"small\" if n < 300\nsize(n) := \"large\" if n >= 300\nsize(n) := \"large\" if n > 900\n",
+    );
     text.push_str("base(path) := name if { parts := split(path, \"/\"); name := parts[count(parts) - 1] }\n");
     text.push_str("risky contains s.kind if { some s in input.sightings; s.score > 50 }\n");
     text.push_str("untrusted if \"untrusted\" in input.session.labels\n\n");
@@ -198,7 +209,7 @@ fn policy(dice: &mut Dice) -> String {
             0 => format!("sprintf(\"rule %d says %s and %v\", [{index}, input.deed.kind, input.session.labels])"),
             1 => "concat(\"/\", [input.principal.name, input.deed.kind])".to_owned(),
             2 => format!(
-                "sprintf(\"%q %5d|%-4s|%x %v\", [input.principal.name, level, \"ab\", {}, risky])",
+                "sprintf(\"%q %5d|%s|%x %v\", [input.principal.name, level, \"ab\", {}, risky | words])",
                 dice.below(300)
             ),
             _ => format!("\"rule {index}\""),
@@ -212,11 +223,12 @@ fn condition(dice: &mut Dice, name: &str) -> String {
     let word = *dice.of(&WORDS);
     let host = *dice.of(&HOSTS);
     let number = dice.below(1000);
-    match dice.below(38) {
+    match dice.below(42) {
         0 => format!("input.deed.kind == \"{}\"", dice.of(&["exec.run", "http.request", "tool.call", "file.write"])),
         1 => format!("\"{word}\" in input.deed.args"),
         2 => format!("some {name} in input.deed.args\n\tstartswith({name}, \"{word}\")"),
-        3 => format!("not input.deed.method in {{\"GET\", \"{}\"}}", dice.of(&METHODS)),
+        // Where it isn't there, OPA says neither yes nor no, and we say no; see `docs/rego.md`.
+        3 => format!("input.deed.method\n\tnot input.deed.method in {{\"GET\", \"{}\"}}", dice.of(&METHODS)),
         4 => format!("every {name} in input.deed.args {{ count({name}) > {} }}", dice.below(4)),
         5 => format!(
             "count([{name} | some {name} in input.sightings; {name}.score > {}]) > {}",
@@ -270,6 +282,10 @@ fn condition(dice: &mut Dice, name: &str) -> String {
         ),
         35 => format!("some {name}\n\tinput.sightings[{name}].score < {}", number / 10),
         36 => format!("union({{words, risky}}) - {{\"git\"}} != {{{}}}", dice.of(&["\"push\", \"api\"", "\"api\""])),
+        37 => format!("reach == \"{}\"", dice.of(&["near", "far"])),
+        38 => "not reach".to_owned(),
+        39 => format!("size({number}) == \"{}\"", dice.of(&["small", "large"])),
+        40 => format!("strings.replace_n({{\"a\": \"b\", \"b\": \"{word}\"}}, input.deed.name) != \"{word}\""),
         _ => format!(
             "count(split(input.deed.recipient, \"@\")) == {}\n\tcontains(input.deed.recipient, \"{host}\")",
             dice.below(4)
