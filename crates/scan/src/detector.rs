@@ -32,17 +32,24 @@ pub enum Hint {
     Exact(&'static [&'static str]),
     /// One of these texts, of at least three ASCII bytes, in any case.
     AnyCase(&'static [&'static str]),
+    /// One of these texts, of at least three ASCII bytes, exactly as written, where a long word opens: at least fifteen
+    /// letters, digits, `_` and `-` in a row, which have no letter or digit before them. Of a text that ends in `.` the
+    /// long word stands behind it. Long words are rare, so this is where short texts are looked for.
+    Opens(&'static [&'static str]),
     /// A run of digits from which on there are at least so many digits, where at most one of ` `, `-`, `.`, `/` stands
-    /// between two, or brackets as in `(030) 12`. Asked at every run of digits that has as many to follow.
+    /// between two, or brackets as in `(030) 12`. Asked at every run of digits that has as many to follow. Five at
+    /// least: fewer stand everywhere.
     Digits(u8),
     /// A word of letters and digits, at most 40 bytes, with at least one letter, so many digits and so many bytes.
-    /// Asked once, at its first digit.
+    /// Asked once, at its first digit. Four bytes and two digits at least: `u8` and `i32` stand everywhere.
     Word {
         /// The least number of digits in it.
         digits: u8,
         /// The least number of bytes it has.
         bytes: u8,
     },
+    /// A word of two to four hexadecimal digits, letters and others, with a `:` or `-` beside it.
+    Group,
     /// The byte `@`.
     At,
 }

@@ -4,7 +4,6 @@ use std::ops::Range;
 
 use crate::detector::Hit;
 use crate::normal::letters::{first_letter, is_invisible, selector, tag};
-use crate::swar;
 
 /// Letters without width in a row; flags and families of emoji are joined by one at a time.
 const INVISIBLE_ROW_MIN: usize = 3;
@@ -109,16 +108,19 @@ fn is_right_to_left(letter: Option<char>) -> bool {
 /// The next byte that is not ASCII.
 fn next_wide(text: &[u8], from: usize) -> Option<usize> {
     let rest = text.get(from..)?;
-    let (blocks, tail) = rest.as_chunks::<8>();
-    for (index, block) in blocks.iter().enumerate() {
-        let marks = swar::wide(u64::from_le_bytes(*block));
-        if marks != 0 {
-            return Some(from + index * 8 + swar::first(marks));
+    let mut offset = from;
+    // The library looks at many bytes together, but says only whether there is one.
+    for part in rest.chunks(PART_BYTES) {
+        if !part.is_ascii() {
+            return part.iter().position(|byte| !byte.is_ascii()).map(|index| offset + index);
         }
+        offset += part.len();
     }
-    let offset = from + blocks.len() * 8;
-    tail.iter().position(|byte| !byte.is_ascii()).map(|index| offset + index)
+    None
 }
+
+/// Looked at together for bytes that are not ASCII.
+const PART_BYTES: usize = 64;
 
 #[cfg(test)]
 mod tests {

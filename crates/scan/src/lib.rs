@@ -10,6 +10,7 @@
 //!
 //! Start reading at [`Redactor`]; a new detector is one file under `detectors/` and one line in its list.
 
+mod bits;
 mod decode;
 pub mod detector;
 mod detectors;
@@ -26,7 +27,6 @@ mod scanner;
 mod sight;
 mod sighting;
 mod stream;
-mod swar;
 
 pub use printable::{is_deceptive, printable};
 pub use redactor::{Match, Redactor};

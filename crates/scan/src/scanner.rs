@@ -175,6 +175,7 @@ fn settle(mut finds: Vec<Find>) -> Vec<Sighting> {
 mod tests {
     use super::*;
     use crate::detector::{Hint, Look};
+    use crate::engine::{NUMBER_DIGITS_MIN, WORD_BYTES_MIN, WORD_DIGITS_MIN};
 
     #[test]
     fn every_detector_can_be_asked() {
@@ -187,12 +188,20 @@ mod tests {
                 "{kind}"
             );
             for hint in detector.hints {
-                if let Hint::Exact(texts) | Hint::AnyCase(texts) = hint {
+                if let Hint::Exact(texts) | Hint::AnyCase(texts) | Hint::Opens(texts) = hint {
                     assert!(
                         texts.iter().all(|text| text.len() >= 3 && text.is_ascii()),
                         "a hint of {kind} is too short"
                     );
                 }
+            }
+            for hint in detector.hints {
+                let is_often = match hint {
+                    Hint::Digits(count) => u32::from(*count) < NUMBER_DIGITS_MIN,
+                    Hint::Word { digits, bytes } => *digits < WORD_DIGITS_MIN || usize::from(*bytes) < WORD_BYTES_MIN,
+                    _ => false,
+                };
+                assert!(!is_often, "{kind} asks for what is not marked");
             }
             if let Look::From(pattern, _) | Look::Around(_, pattern, _) = detector.look {
                 assert!(!pattern.is_empty(), "{kind} has an empty pattern");

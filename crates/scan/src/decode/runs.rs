@@ -5,13 +5,12 @@
 //! it, so base64 is tried at each of its four phases.
 
 use super::{Block, Budget, Map, is_meant};
+use crate::bits::{self, BLOCK, Sixteen};
 
 /// Shorter base64 holds no secret, only parts of words: fifteen decoded bytes.
 const BASE64_MIN: usize = 20;
 /// Shorter hexadecimal text is a number or a digest's beginning: twelve decoded bytes.
 const HEX_MIN: usize = 24;
-/// Every run that is long enough covers a whole stretch of this length that begins at a multiple of it.
-const STRIDE: usize = BASE64_MIN / 2;
 /// A line that is followed by another of the same text is at least this long.
 const LINE_MIN: usize = 16;
 /// What may stand between two lines of a text besides the line break.
@@ -96,38 +95,46 @@ struct Run {
 
 pub(super) fn blocks(text: &[u8], budget: &mut Budget, found: &mut dyn FnMut(Block, &mut Budget)) {
     let mut from = 0;
-    for (index, stretch) in text.as_chunks::<STRIDE>().0.iter().enumerate() {
-        let at = index * STRIDE;
-        if !is_lettered(stretch) || at < from {
-            continue;
+    let mut is_spent = false;
+    // The letters of the block before, and where in it runs begin: whether they are long, only the next block tells.
+    let (mut before, mut begun, mut joined) = (0_u64, 0_u64, 0_u64);
+    let mut look_at = |letters: u64, offset: usize| {
+        let both = u128::from(letters) << 64 | u128::from(before);
+        let of_two = both & both >> 1;
+        let of_four = of_two & of_two >> 2;
+        let of_eight = of_four & of_four >> 4;
+        let of_sixteen = of_eight & of_eight >> 8;
+        let long = of_sixteen & of_four >> (BASE64_MIN - 4);
+        let mut begins = begun & long as u64;
+        (before, begun, joined) = (letters, letters & !(letters << 1 | joined), letters >> 63);
+        while begins != 0 && !is_spent {
+            let start = (offset + begins.trailing_zeros() as usize).saturating_sub(BLOCK);
+            begins &= begins - 1;
+            let run = self::from(text, start, ALPHABET);
+            if run.end <= from {
+                continue;
+            }
+            from = run.end.max(look(text, &run, budget, found));
+            if budget.room() == 0 {
+                budget.exceeded = true;
+                is_spent = true;
+            }
         }
-        let run = around(text, at, ALPHABET);
-        from = run.end;
-        if run.end - run.start >= BASE64_MIN {
-            from = from.max(look(text, &run, budget, found));
-        }
-        if budget.room() == 0 {
-            budget.exceeded = true;
-            return;
-        }
-    }
+    };
+    let mut end = 0;
+    bits::blocks(text, |offset, block| {
+        look_at(bits::of(block, is_lettered), offset);
+        end = offset + BLOCK;
+    });
+    look_at(0, end);
 }
 
-/// Whether all bytes are letters of an alphabet. Some looks at once rule out most stretches of prose and code; one
-/// after the other, each would be a branch that can't be foreseen.
+/// The letters of all alphabets.
 #[inline(always)]
-fn is_lettered(stretch: &[u8; STRIDE]) -> bool {
-    let [first, _, third, _, _, sixth, _, eighth, _, last] = *stretch;
-    let is_letter = |byte: u8| class(byte) != 0;
-    is_letter(first) & is_letter(third) & is_letter(sixth) & is_letter(eighth) & is_letter(last)
-        && stretch.iter().all(|byte| is_letter(*byte))
-}
-
-/// The run of letters of these classes around a place.
-fn around(text: &[u8], at: usize, wanted: u8) -> Run {
-    let before = text.get(..at).unwrap_or_default();
-    let start = at - before.iter().rev().take_while(|byte| class(**byte) & wanted != 0).count();
-    from(text, start, wanted)
+fn is_lettered(bytes: Sixteen) -> Sixteen {
+    let signs =
+        bits::equal(bytes, b'+') | bits::equal(bytes, b'/') | bits::equal(bytes, b'-') | bits::equal(bytes, b'_');
+    bits::digits(bytes) | bits::letters(bytes) | signs
 }
 
 /// The run of letters of these classes from a place on.

@@ -6,7 +6,7 @@ use crate::detector::{Detector, Hint, Look, has_digit_and_letter, secret};
 pub(super) const RULES: &[Detector] = &[
     secret(
         "aws-access-key",
-        &[Hint::Exact(&["AKIA", "ASIA", "ABIA", "ACCA"])],
+        &[Hint::Opens(&["AKIA", "ASIA", "ABIA", "ACCA"])],
         Look::From(r"\b((?:AKIA|ASIA|ABIA|ACCA)[A-Z2-7]{16})\b", token),
     ),
     secret(

@@ -4,7 +4,7 @@ use crate::detector::{Detector, Hint, Look, has_digit_and_letter, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "crates-io-token",
-    &[Hint::Exact(&["cio"])],
+    &[Hint::Opens(&["cio"])],
     Look::From(r"\b(cio[A-Za-z0-9]{32})\b", |found| {
         if found.secret.iter().any(u8::is_ascii_uppercase) { has_digit_and_letter(found) } else { 0 }
     }),

@@ -7,41 +7,41 @@ pub(super) const RULES: &[Detector] = &[
     // Atlassian's tokens end with `=` and a CRC-32 in hex.
     secret(
         "atlassian-token",
-        &[Hint::Exact(&["ATATT", "ATCTT", "ATOAT", "ASATT"])],
+        &[Hint::Opens(&["ATATT", "ATCTT", "ATOAT", "ASATT"])],
         Look::From(r"\b(?:ATATT|ATCTT|ATOAT|ASATT)[A-Za-z0-9_-]{61,}(?:=[A-F0-9]{8})?", token),
     ),
     secret(
         "bitbucket-token",
-        &[Hint::Exact(&["ATBB"])],
+        &[Hint::Opens(&["ATBB"])],
         Look::From(r"\bATBB[A-Za-z0-9]{32}(?:[A-F0-9]{8})?\b", random_token),
     ),
     secret("gitlab-token", &[Hint::Exact(&["GR1348941"])], Look::From(r"\bGR1348941[A-Za-z0-9_-]{20,}", token)),
-    secret("gitea-token", &[Hint::Exact(&["gta_", "gto_"])], Look::From(r"\bgt[ao]_[a-z0-9]{40,}\b", random_token)),
+    secret("gitea-token", &[Hint::Opens(&["gta_", "gto_"])], Look::From(r"\bgt[ao]_[a-z0-9]{40,}\b", random_token)),
     secret("rubygems-key", &[Hint::Exact(&["rubygems_"])], Look::From(r"\brubygems_[a-f0-9]{48}", token)),
-    secret("nuget-key", &[Hint::Exact(&["oy2"])], Look::From(r"\boy2[a-z0-9]{43}\b", random_token)),
-    secret("docker-token", &[Hint::Exact(&["dckr_"])], Look::From(r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{27,36}", token)),
-    secret("artifactory-key", &[Hint::Exact(&["AKCp"])], Look::From(r"\bAKCp[A-Za-z0-9]{65,75}\b", random_token)),
+    secret("nuget-key", &[Hint::Opens(&["oy2"])], Look::From(r"\boy2[a-z0-9]{43}\b", random_token)),
+    secret("docker-token", &[Hint::Opens(&["dckr_"])], Look::From(r"\bdckr_(?:pat|oat)_[A-Za-z0-9_-]{27,36}", token)),
+    secret("artifactory-key", &[Hint::Opens(&["AKCp"])], Look::From(r"\bAKCp[A-Za-z0-9]{65,75}\b", random_token)),
     // Base64 of `reftkn:`.
     secret("artifactory-key", &[Hint::Exact(&["cmVmdGtuO"])], Look::From(r"\bcmVmdGtuO[A-Za-z0-9]{50,70}\b", token)),
     secret("clojars-token", &[Hint::AnyCase(&["CLOJARS_"])], Look::From(r"(?i)\bCLOJARS_[a-z0-9]{60}\b", random_token)),
     secret(
         "circleci-token",
-        &[Hint::Exact(&["CCIPAT_", "CCIPRJ_"])],
+        &[Hint::Opens(&["CCIPAT_", "CCIPRJ_"])],
         Look::From(r"\bCCIP(?:AT|RJ)_[A-Za-z0-9]{20,24}_[a-f0-9]{40}", token),
     ),
     secret(
         "buildkite-token",
-        &[Hint::Exact(&["bkua_", "bkct_", "bkaj_", "bkar_", "bkpt_"])],
+        &[Hint::Opens(&["bkua_", "bkct_", "bkaj_", "bkar_", "bkpt_"])],
         Look::From(r"\bbk(?:ua|ct|aj|ar|pt)_[A-Za-z0-9_-]{30,60}", random_token),
     ),
     secret(
         "sonar-token",
-        &[Hint::Exact(&["sqp_", "squ_", "sqa_"])],
+        &[Hint::Opens(&["sqp_", "squ_", "sqa_"])],
         Look::From(r"\bsq[pua]_[a-f0-9]{40}\b", hex_token),
     ),
     secret(
         "sourcegraph-token",
-        &[Hint::Exact(&["sgp_", "sgd_", "slk_"])],
+        &[Hint::Opens(&["sgp_", "sgd_", "slk_"])],
         Look::From(
             r"\b(?:sgp_(?:(?:[a-fA-F0-9]{16}|local)_)?[a-fA-F0-9]{40}|slk_[a-f0-9]{64}|sgd_[a-f0-9]{64})\b",
             hex_token,
@@ -59,7 +59,7 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "vault-token",
-        &[Hint::Exact(&["hvs.", "hvb.", "hvr."])],
+        &[Hint::Opens(&["hvs.", "hvb.", "hvr."])],
         Look::From(r"\bhv[sbr]\.[A-Za-z0-9_-]{24,}", token),
     ),
     // Before Vault 1.10. Code has `s.` before every other word, but no word of 24 that looks like this.
@@ -68,7 +68,7 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Word { digits: 2, bytes: 24 }],
         Look::Around(2, r"\b[sbr]\.[A-Za-z0-9]{24}\b", old_vault_token),
     ),
-    secret("pulumi-token", &[Hint::Exact(&["pul-"])], Look::From(r"\bpul-[a-f0-9]{40}\b", hex_token)),
+    secret("pulumi-token", &[Hint::Opens(&["pul-"])], Look::From(r"\bpul-[a-f0-9]{40}\b", hex_token)),
     secret(
         "doppler-token",
         &[Hint::Exact(&["dp.pt.", "dp.st.", "dp.ct.", "dp.sa.", "dp.scim.", "dp.audit."])],
@@ -76,7 +76,7 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "infisical-token",
-        &[Hint::Exact(&["st."])],
+        &[Hint::Opens(&["st."])],
         Look::From(
             r"\bst\.[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\.[a-f0-9]{32}\.[a-f0-9]{32}|\bst\.[a-f0-9]{24}\.[a-f0-9]{32}\.[a-f0-9]{32}",
             token,
@@ -89,7 +89,7 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "one-password-key",
-        &[Hint::Exact(&["A3-"])],
+        &[Hint::Opens(&["A3-"])],
         Look::From(
             r"\bA3-[A-Z0-9]{6}-(?:[A-Z0-9]{11}|[A-Z0-9]{6}-[A-Z0-9]{5})-[A-Z0-9]{5}-[A-Z0-9]{5}-[A-Z0-9]{5}\b",
             random_token,
@@ -97,22 +97,22 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "postman-key",
-        &[Hint::Exact(&["PMAK-", "PMAT-"])],
+        &[Hint::Opens(&["PMAK-", "PMAT-"])],
         Look::From(r"\bPMAK-[A-Fa-f0-9]{24}-[A-Fa-f0-9]{34}\b|\bPMAT-[A-Z0-9]{26}\b", token),
     ),
-    secret("readme-key", &[Hint::Exact(&["rdme_"])], Look::From(r"\brdme_[a-z0-9]{70}", token)),
-    secret("prefect-key", &[Hint::Exact(&["pnu_", "pnb_"])], Look::From(r"\bpn[ub]_[A-Za-z0-9]{36}\b", random_token)),
-    secret("octopus-key", &[Hint::Exact(&["API-"])], Look::From(r"\bAPI-[A-Z0-9]{25,34}\b", random_token)),
+    secret("readme-key", &[Hint::Opens(&["rdme_"])], Look::From(r"\brdme_[a-z0-9]{70}", token)),
+    secret("prefect-key", &[Hint::Opens(&["pnu_", "pnb_"])], Look::From(r"\bpn[ub]_[A-Za-z0-9]{36}\b", random_token)),
+    secret("octopus-key", &[Hint::Opens(&["API-"])], Look::From(r"\bAPI-[A-Z0-9]{25,34}\b", random_token)),
     secret(
         "harness-token",
-        &[Hint::Exact(&["pat.", "sat."])],
+        &[Hint::Opens(&["pat.", "sat."])],
         Look::From(r"\b[ps]at\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9]{24}\.[A-Za-z0-9]{20}\b", token),
     ),
-    secret("infracost-key", &[Hint::Exact(&["ico-"])], Look::From(r"\bico-[A-Za-z0-9]{32}\b", random_token)),
+    secret("infracost-key", &[Hint::Opens(&["ico-"])], Look::From(r"\bico-[A-Za-z0-9]{32}\b", random_token)),
     secret("openshift-token", &[Hint::Exact(&["sha256~"])], Look::From(r"\bsha256~[A-Za-z0-9_-]{43}", random_token)),
     secret(
         "settlemint-token",
-        &[Hint::Exact(&["sm_aat_", "sm_pat_", "sm_sat_"])],
+        &[Hint::Opens(&["sm_aat_", "sm_pat_", "sm_sat_"])],
         Look::From(r"\bsm_[aps]at_[A-Za-z0-9]{16}\b", random_token),
     ),
     secret(
@@ -126,25 +126,25 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "localstack-token",
-        &[Hint::Exact(&["ls-"])],
+        &[Hint::Opens(&["ls-"])],
         Look::From(r"\bls-[A-Za-z]{8}-[0-9]{4}-[A-Za-z0-9]{4}-[A-Za-z0-9]{4}-[A-Za-z0-9]{12}\b", token),
     ),
     secret(
         "stackhawk-key",
-        &[Hint::Exact(&["hawk."])],
+        &[Hint::Opens(&["hawk."])],
         Look::From(r"\bhawk\.[A-Za-z0-9_-]{20}\.[A-Za-z0-9_-]{20}\b", token),
     ),
-    secret("unkey-key", &[Hint::Exact(&["unkey_"])], Look::From(r"\bunkey_[A-Za-z0-9]{20,30}\b", random_token)),
-    secret("cypress-key", &[Hint::Exact(&["cypress_"])], Look::From(r"\bcypress_[A-Za-z0-9-]{36}\b", random_token)),
-    secret("val-town-token", &[Hint::Exact(&["vtwn_"])], Look::From(r"\bvtwn_[A-Za-z0-9]{20,32}\b", random_token)),
+    secret("unkey-key", &[Hint::Opens(&["unkey_"])], Look::From(r"\bunkey_[A-Za-z0-9]{20,30}\b", random_token)),
+    secret("cypress-key", &[Hint::Opens(&["cypress_"])], Look::From(r"\bcypress_[A-Za-z0-9-]{36}\b", random_token)),
+    secret("val-town-token", &[Hint::Opens(&["vtwn_"])], Look::From(r"\bvtwn_[A-Za-z0-9]{20,32}\b", random_token)),
     secret(
         "wakatime-key",
-        &[Hint::Exact(&["waka_"])],
+        &[Hint::Opens(&["waka_"])],
         Look::From(r"\bwaka_[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", token),
     ),
     secret(
         "lichess-token",
-        &[Hint::Exact(&["lip_", "lio_"])],
+        &[Hint::Opens(&["lip_", "lio_"])],
         Look::From(r"\bli[po]_[A-Za-z0-9]{20,24}\b", random_token),
     ),
     secret(
@@ -155,7 +155,7 @@ pub(super) const RULES: &[Detector] = &[
     // Grafana's service accounts: 32 random letters, and their CRC-32 in hex.
     secret(
         "grafana-token",
-        &[Hint::Exact(&["glsa_"])],
+        &[Hint::Opens(&["glsa_"])],
         Look::From(r"\bglsa_[A-Za-z0-9]{32}_[A-Fa-f0-9]{8}\b", grafana_token),
     ),
     secret("grafana-token", &[Hint::Exact(&["glc_"])], Look::From(r"\bglc_[A-Za-z0-9+/]{32,400}={0,3}", token)),
@@ -164,19 +164,19 @@ pub(super) const RULES: &[Detector] = &[
     secret("bitbucket-token", &[Hint::Exact(&["BBDC-"])], Look::From(r"\bBBDC-[A-Za-z0-9+/]{32,}={0,2}", random_token)),
     secret(
         "cloudsmith-key",
-        &[Hint::Exact(&["csa_"])],
+        &[Hint::Opens(&["csa_"])],
         Look::From(r"\bcsa_[a-f0-9]{30}[A-Za-z0-9]{6}\b", random_token),
     ),
     secret(
         "aikido-key",
-        &[Hint::Exact(&["AIK_CI_", "AIK_SECRET_"])],
+        &[Hint::Opens(&["AIK_CI_", "AIK_SECRET_"])],
         Look::From(r"\bAIK_(?:CI|SECRET)_[A-Za-z0-9]{20,64}\b", random_token),
     ),
     secret("devcycle-key", &[Hint::Exact(&["dvc_server_"])], Look::From(r"\bdvc_server_[A-Za-z0-9_]{8,40}", token)),
-    secret("ionic-token", &[Hint::Exact(&["ion_"])], Look::From(r"\bion_[A-Za-z0-9]{42}\b", random_token)),
+    secret("ionic-token", &[Hint::Opens(&["ion_"])], Look::From(r"\bion_[A-Za-z0-9]{42}\b", random_token)),
     secret(
         "labelbox-key",
-        &[Hint::Exact(&["lbx_", "rma_"])],
+        &[Hint::Opens(&["lbx_", "rma_"])],
         Look::From(r"\b(?:lbx|rma)_[A-Za-z0-9_-]{43}", random_token),
     ),
     secret(
@@ -186,11 +186,11 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "workato-token",
-        &[Hint::Exact(&["wrka"])],
+        &[Hint::Opens(&["wrka"])],
         Look::From(r"\bwrka(?:[a-z]{2})?-eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{16,}\.[A-Za-z0-9_-]{40,}", token),
     ),
-    secret("thunderstore-token", &[Hint::Exact(&["tss_"])], Look::From(r"\btss_[A-Za-z0-9_-]{20,80}", random_token)),
-    secret("proof-key", &[Hint::Exact(&["prf_"])], Look::From(r"\bprf_(?:cli_)?[A-Za-z0-9_-]{20,80}", random_token)),
+    secret("thunderstore-token", &[Hint::Opens(&["tss_"])], Look::From(r"\btss_[A-Za-z0-9_-]{20,80}", random_token)),
+    secret("proof-key", &[Hint::Opens(&["prf_"])], Look::From(r"\bprf_(?:cli_)?[A-Za-z0-9_-]{20,80}", random_token)),
     secret(
         "gitlab-mail-token",
         &[Hint::Exact(&["incoming+"])],

@@ -5,7 +5,7 @@ use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[secret(
     "hugging-face-token",
-    &[Hint::Exact(&["hf_", "api_org_"])],
+    &[Hint::Opens(&["hf_", "api_org_"])],
     Look::From(r"\b((?:hf|api_org)_[A-Za-z0-9]{30,})\b", token),
 )];
 

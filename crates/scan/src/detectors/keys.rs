@@ -44,12 +44,12 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "wallet-key",
-        &[Hint::Exact(&["xprv9", "xprv7", "tprv8", "zprv", "yprv"])],
+        &[Hint::Opens(&["xprv9", "xprv7", "tprv8", "zprv", "yprv"])],
         Look::From(r"\b[xtyz]prv[1-9A-HJ-NP-Za-km-z]{100,112}\b", any),
     ),
     secret(
         "nostr-key",
-        &[Hint::Exact(&["nsec1"])],
+        &[Hint::Opens(&["nsec1"])],
         Look::From(r"\bnsec1[qpzry9x8gf2tvdw0s3jn54khce6mua7l]{58}\b", any),
     ),
     secret("stellar-key", &[Hint::Word { digits: 4, bytes: 40 }], Look::From(r"\bS[A-D][A-Z2-7]{54}\b", random_token)),

@@ -10,7 +10,7 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Word { digits: 2, bytes: 23 }],
         Look::From(r"\b[MNO][A-Za-z0-9]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", random_token),
     ),
-    secret("discord-token", &[Hint::Exact(&["mfa."])], Look::From(r"\bmfa\.[A-Za-z0-9_-]{84}", random_token)),
+    secret("discord-token", &[Hint::Opens(&["mfa."])], Look::From(r"\bmfa\.[A-Za-z0-9_-]{84}", random_token)),
     secret(
         "discord-webhook",
         &[Hint::Exact(&["/api/webhooks/"])],
@@ -38,10 +38,10 @@ pub(super) const RULES: &[Detector] = &[
     secret("twilio-account", &[Hint::Word { digits: 4, bytes: 34 }], Look::From(r"\bAC[a-f0-9]{32}\b", hex_token)),
     secret(
         "sendgrid-key",
-        &[Hint::Exact(&["SG."])],
+        &[Hint::Opens(&["SG."])],
         Look::From(r"\bSG\.[A-Za-z0-9_=-]{16,32}\.[A-Za-z0-9_=-]{32,64}", token),
     ),
-    secret("mailgun-key", &[Hint::Exact(&["key-", "pubkey-"])], Look::From(r"\b(?:pub)?key-[a-f0-9]{32}\b", hex_token)),
+    secret("mailgun-key", &[Hint::Opens(&["key-", "pubkey-"])], Look::From(r"\b(?:pub)?key-[a-f0-9]{32}\b", hex_token)),
     secret(
         "mailgun-key",
         &[Hint::Word { digits: 4, bytes: 32 }],
@@ -52,19 +52,19 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Word { digits: 4, bytes: 32 }],
         Look::From(r"\b[a-f0-9]{32}-us\d{1,2}\b", hex_token),
     ),
-    secret("mandrill-key", &[Hint::Exact(&["md-"])], Look::From(r"\bmd-[A-Za-z0-9_-]{22}\b", random_token)),
+    secret("mandrill-key", &[Hint::Opens(&["md-"])], Look::From(r"\bmd-[A-Za-z0-9_-]{22}\b", random_token)),
     secret(
         "brevo-key",
-        &[Hint::Exact(&["xkeysib-", "xsmtpsib-"])],
+        &[Hint::Opens(&["xkeysib-", "xsmtpsib-"])],
         Look::From(r"\bx(?:key|smtp)sib-[a-fA-F0-9]{64}-[A-Za-z0-9]{16}", token),
     ),
-    secret("resend-key", &[Hint::Exact(&["re_"])], Look::From(r"\bre_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}\b", random_token)),
-    secret("klaviyo-key", &[Hint::Exact(&["pk_"])], Look::From(r"\bpk_[a-f0-9]{34}\b", hex_token)),
-    secret("facebook-token", &[Hint::Exact(&["EAA"])], Look::From(r"\bEAA[A-Za-z0-9]{100,400}(?:ZD|\b)", random_token)),
+    secret("resend-key", &[Hint::Opens(&["re_"])], Look::From(r"\bre_[A-Za-z0-9]{8}_[A-Za-z0-9]{24}\b", random_token)),
+    secret("klaviyo-key", &[Hint::Opens(&["pk_"])], Look::From(r"\bpk_[a-f0-9]{34}\b", hex_token)),
+    secret("facebook-token", &[Hint::Opens(&["EAA"])], Look::From(r"\bEAA[A-Za-z0-9]{100,400}(?:ZD|\b)", random_token)),
     secret("facebook-token", &[Hint::Digits(15)], Look::From(r"\b\d{15,16}\|[A-Za-z0-9_-]{27,40}", random_token)),
     secret(
         "instagram-token",
-        &[Hint::Exact(&["IGQ", "IGAA"])],
+        &[Hint::Opens(&["IGQ", "IGAA"])],
         Look::From(r"\bIG(?:Q[VW][A-Za-z0-9_-]{80,}|AA[A-Za-z0-9]{80,})", random_token),
     ),
     secret(
@@ -80,18 +80,18 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "linkedin-secret",
-        &[Hint::Exact(&["WPL_AP1."])],
+        &[Hint::Opens(&["WPL_AP1."])],
         Look::From(r"\bWPL_AP1\.[A-Za-z0-9]{16}\.[A-Za-z0-9+/]{6}==", token),
     ),
     secret(
         "linkedin-token",
-        &[Hint::Exact(&["AQX", "AQV", "AQU", "AQW", "AQT"])],
+        &[Hint::Opens(&["AQX", "AQV", "AQU", "AQW", "AQT"])],
         Look::From(r"\bAQ[TUVWX][A-Za-z0-9_-]{300,400}\b", random_token),
     ),
-    secret("pinterest-token", &[Hint::Exact(&["pina_"])], Look::From(r"\bpina_[A-Za-z0-9]{32,}\b", random_token)),
+    secret("pinterest-token", &[Hint::Opens(&["pina_"])], Look::From(r"\bpina_[A-Za-z0-9]{32,}\b", random_token)),
     secret(
         "tiktok-token",
-        &[Hint::Exact(&["act."])],
+        &[Hint::Opens(&["act."])],
         Look::From(r"\bact\.[A-Za-z0-9]{50,}(?:!\d{4}\.[a-z0-9]{2})", token),
     ),
     secret(
@@ -109,8 +109,8 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&["os_v2_app_", "os_v2_org_"])],
         Look::From(r"\bos_v2_(?:app|org)_[a-z0-9]{90,110}", token),
     ),
-    secret("mailersend-token", &[Hint::Exact(&["mlsn."])], Look::From(r"\bmlsn\.[A-Za-z0-9]{30,100}\b", random_token)),
-    secret("nylas-key", &[Hint::Exact(&["nyk_"])], Look::From(r"\bnyk_(?:v0_)?[A-Za-z0-9]{50,70}\b", random_token)),
+    secret("mailersend-token", &[Hint::Opens(&["mlsn."])], Look::From(r"\bmlsn\.[A-Za-z0-9]{30,100}\b", random_token)),
+    secret("nylas-key", &[Hint::Opens(&["nyk_"])], Look::From(r"\bnyk_(?:v0_)?[A-Za-z0-9]{50,70}\b", random_token)),
 ];
 
 /// The letters `A` are in every table of base64; what follows must be a real token.

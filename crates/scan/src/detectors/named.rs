@@ -5,6 +5,7 @@
 
 use super::judge::{LIKELY, contains_any_case, distinct, is_placeholder, looks_random};
 use super::words::wordliness;
+use crate::bits;
 use crate::detector::{Detector, Hint, Hit, Look, Spot, secret};
 
 pub(super) const RULES: &[Detector] = &[
@@ -393,13 +394,27 @@ fn value_after(text: &[u8], from: usize, name: &[u8]) -> Option<Value> {
     }
     let start = from + at;
     let rest = text.get(start..text.len().min(start + VALUE_BYTES_MAX))?;
-    let ends = |byte: &u8| match quote {
-        Some(quote) => *byte == quote || b"\r\n\\".contains(byte),
-        None => byte.is_ascii_whitespace() || b"\"'`;,<>()[]{}|\\".contains(byte),
+    let length = match quote {
+        Some(quote) => rest.iter().position(|byte| *byte == quote || matches!(byte, b'\r' | b'\n' | b'\\')),
+        None => rest.iter().position(|byte| ENDS_VALUE.get(usize::from(*byte)).copied().unwrap_or(true)),
     };
-    let length = rest.iter().position(ends).unwrap_or(rest.len());
+    let length = length.unwrap_or(rest.len());
     Some(Value { start, end: start + length, quoted: quote.is_some() })
 }
+
+/// The bytes that end a value without quotes. A table: a text of names alone has this many values to read.
+const ENDS_VALUE: [bool; 256] = {
+    let mut table = [false; 256];
+    let ends = b" \t\n\x0C\r\"'`;,<>()[]{}|\\";
+    let mut rest: &[u8] = ends;
+    while let [byte, others @ ..] = rest {
+        if let Some((_, [entry, ..])) = table.split_at_mut_checked(*byte as usize) {
+            *entry = true;
+        }
+        rest = others;
+    }
+    table
+};
 
 /// Words that may stand between a name and its value: types, and what XML, YAML and Terraform say.
 const FILLERS: &[&[u8]] = &[
@@ -492,10 +507,13 @@ fn has_word(name: &[u8], word: &[u8]) -> bool {
 
 fn judge(name: &[u8], value: &[u8], quoted: bool, names: Names) -> u8 {
     // What is cheap comes first: names like these stand everywhere, values like a secret's hardly ever.
-    let digits = value.iter().filter(|byte| byte.is_ascii_digit()).count();
-    let letters = value.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-    let upper = value.iter().any(u8::is_ascii_uppercase);
-    let lower = value.iter().any(u8::is_ascii_lowercase);
+    let (mut digits, mut capitals, mut letters) = (0, 0, 0);
+    bits::blocks(value, |_, block| {
+        digits += bits::of(block, bits::digits).count_ones() as usize;
+        letters += bits::of(block, bits::letters).count_ones() as usize;
+        capitals += bits::of(block, |bytes| bits::range(bytes, b'A', 26)).count_ones() as usize;
+    });
+    let (upper, lower) = (capitals > 0, letters > capitals);
     if value.len() < 8 || (digits == 0 && !(upper && lower)) || letters < 2 || !value.iter().all(u8::is_ascii_graphic) {
         return 0;
     }

@@ -4,10 +4,10 @@ use super::judge::{hex_token, random_token, token};
 use crate::detector::{Detector, Hint, Look, secret};
 
 pub(super) const RULES: &[Detector] = &[
-    secret("square-token", &[Hint::Exact(&["EAAA"])], Look::From(r"\bEAAA[A-Za-z0-9_-]{60}\b", random_token)),
+    secret("square-token", &[Hint::Opens(&["EAAA"])], Look::From(r"\bEAAA[A-Za-z0-9_-]{60}\b", random_token)),
     secret(
         "square-token",
-        &[Hint::Exact(&["sq0atp-", "sq0csp-", "sq0idp-", "sq0acp-"])],
+        &[Hint::Opens(&["sq0atp-", "sq0csp-", "sq0idp-", "sq0acp-"])],
         Look::From(r"\bsq0(?:atp-[A-Za-z0-9_-]{22}|[cia][sdc]p-[A-Za-z0-9_-]{22,43})", token),
     ),
     secret(
@@ -17,7 +17,7 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "shopify-token",
-        &[Hint::Exact(&[
+        &[Hint::Opens(&[
             "shpat_", "shpca_", "shppa_", "shpss_", "shptka_", "shpua_", "shprt_", "shpit_", "shpcka_", "shpsb_",
         ])],
         Look::From(r"\bshp(?:at|ca|pa|ss|tka|ua|rt|it|cka|sb)_[a-fA-F0-9]{32,64}", token),
@@ -27,7 +27,7 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::AnyCase(&["FLWSECK", "FLWPUBK_TEST"])],
         Look::From(r"(?i)\bFLW(?:SECK(?:_TEST)?|PUBK_TEST)-[a-z0-9]{12,40}(?:-X)?\b", token),
     ),
-    secret("razorpay-key", &[Hint::Exact(&["rzp_"])], Look::From(r"\brzp_(?:live|test)_[A-Za-z0-9]{14}\b", token)),
+    secret("razorpay-key", &[Hint::Opens(&["rzp_"])], Look::From(r"\brzp_(?:live|test)_[A-Za-z0-9]{14}\b", token)),
     secret(
         "plaid-token",
         &[Hint::Exact(&["access-production-", "access-sandbox-", "access-development-"])],
@@ -36,8 +36,8 @@ pub(super) const RULES: &[Detector] = &[
             token,
         ),
     ),
-    secret("shippo-token", &[Hint::Exact(&["shippo_"])], Look::From(r"\bshippo_(?:live|test)_[a-fA-F0-9]{40}", token)),
-    secret("easypost-key", &[Hint::Exact(&["EZAK", "EZTK"])], Look::From(r"\bEZ[AT]K[A-Za-z0-9]{54}\b", random_token)),
+    secret("shippo-token", &[Hint::Opens(&["shippo_"])], Look::From(r"\bshippo_(?:live|test)_[a-fA-F0-9]{40}", token)),
+    secret("easypost-key", &[Hint::Opens(&["EZAK", "EZTK"])], Look::From(r"\bEZ[AT]K[A-Za-z0-9]{54}\b", random_token)),
     secret(
         "duffel-token",
         &[Hint::Exact(&["duffel_"])],
@@ -45,12 +45,12 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "lob-key",
-        &[Hint::Exact(&["live_", "test_"])],
+        &[Hint::Opens(&["live_", "test_"])],
         Look::From(r"\b(?:live|test)_(?:pub_)?[a-f0-9]{31,35}\b", hex_token),
     ),
     secret(
         "mollie-key",
-        &[Hint::Exact(&["live_", "test_"])],
+        &[Hint::Opens(&["live_", "test_"])],
         Look::From(r"\b(?:live|test)_[A-Za-z0-9]{30,40}\b", random_token),
     ),
     secret(
@@ -68,13 +68,13 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "paystack-key",
-        &[Hint::Exact(&["sk_live_", "sk_test_"])],
+        &[Hint::Opens(&["sk_live_", "sk_test_"])],
         Look::From(r"\bsk_(?:live|test)_[a-f0-9]{40}\b", token),
     ),
     secret("midtrans-key", &[Hint::Exact(&["Mid-server-"])], Look::From(r"\bMid-server-[A-Za-z0-9_-]{24}", token)),
     secret(
         "xendit-key",
-        &[Hint::Exact(&["xnd_"])],
+        &[Hint::Opens(&["xnd_"])],
         Look::From(r"\bxnd_(?:development|production)_[A-Za-z0-9]{30,80}", token),
     ),
     secret(
@@ -84,7 +84,7 @@ pub(super) const RULES: &[Detector] = &[
     ),
     secret(
         "polar-token",
-        &[Hint::Exact(&["polar_"])],
+        &[Hint::Opens(&["polar_"])],
         Look::From(r"\bpolar_(?:oat|pat|at_[uo]|rt_[uo]|whs)_[A-Za-z0-9]{32,}", token),
     ),
     secret(
@@ -98,5 +98,5 @@ pub(super) const RULES: &[Detector] = &[
         Look::From(r"\bmercury_production_[a-z]{3,6}_[A-Za-z0-9]{40,50}_yrucrem", token),
     ),
     secret("ramp-secret", &[Hint::Exact(&["ramp_sec_"])], Look::From(r"\bramp_sec_[A-Za-z0-9]{48}\b", token)),
-    secret("woocommerce-secret", &[Hint::Exact(&["cs_"])], Look::From(r"\bcs_[a-f0-9]{40}\b", hex_token)),
+    secret("woocommerce-secret", &[Hint::Opens(&["cs_"])], Look::From(r"\bcs_[a-f0-9]{40}\b", hex_token)),
 ];

@@ -6,7 +6,7 @@ use crate::detector::{Detector, Hint, Look, secret};
 pub(super) const RULES: &[Detector] = &[
     secret(
         "new-relic-key",
-        &[Hint::Exact(&["NRAK-", "NRJS-", "NRII-", "NRIQ-", "NRRA-", "NRSP-"])],
+        &[Hint::Opens(&["NRAK-", "NRJS-", "NRII-", "NRIQ-", "NRRA-", "NRSP-"])],
         Look::From(
             r"\bNR(?:AK-[A-Z0-9]{27}|JS-[a-f0-9]{19}|I[IQ]-[A-Za-z0-9_-]{32}|RA-[a-f0-9]{42}|SP-[a-z0-9]{38,44})",
             token,
@@ -23,25 +23,25 @@ pub(super) const RULES: &[Detector] = &[
         Look::From(r"\bdt0[a-z][0-9]{2}\.[A-Za-z0-9]{8,32}\.[A-Za-z0-9]{64}", token),
     ),
     secret("sentry-token", &[Hint::Exact(&["sntrys_"])], Look::From(r"\bsntrys_eyJ[A-Za-z0-9+/=_-]{40,}", token)),
-    secret("sentry-token", &[Hint::Exact(&["sntryu_"])], Look::From(r"\bsntryu_[a-f0-9]{64}", token)),
+    secret("sentry-token", &[Hint::Opens(&["sntryu_"])], Look::From(r"\bsntryu_[a-f0-9]{64}", token)),
     secret(
         "honeycomb-key",
-        &[Hint::Exact(&["hcaik_", "hcbik_", "hccik_", "hcamk_", "hcxik_"])],
+        &[Hint::Opens(&["hcaik_", "hcbik_", "hccik_", "hcamk_", "hcxik_"])],
         Look::From(r"\bhc[a-z](?:ik|mk)_[a-z0-9]{26,58}\b", random_token),
     ),
     secret(
         "posthog-key",
-        &[Hint::Exact(&["phx_", "phs_"])],
+        &[Hint::Opens(&["phx_", "phs_"])],
         Look::From(r"\bph[xs]_[A-Za-z0-9_-]{40,50}", random_token),
     ),
     secret(
         "launchdarkly-key",
-        &[Hint::Exact(&["sdk-", "api-"])],
+        &[Hint::Opens(&["sdk-", "api-"])],
         Look::From(r"\b(?:sdk|api)-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}\b", hex_token),
     ),
     secret(
         "statsig-key",
-        &[Hint::Exact(&["secret-", "console-"])],
+        &[Hint::Opens(&["secret-", "console-"])],
         Look::From(r"\b(?:secret|console)-[A-Za-z0-9]{40,50}\b", random_token),
     ),
     secret(
@@ -54,12 +54,12 @@ pub(super) const RULES: &[Detector] = &[
         &[Hint::Exact(&["pdus+_", "pdeu+_"])],
         Look::From(r"\bpd(?:us|eu)\+_[A-Za-z0-9+_-]{30,}", token),
     ),
-    secret("rootly-key", &[Hint::Exact(&["rootly_"])], Look::From(r"\brootly_[a-f0-9]{64}", token)),
-    secret("incident-key", &[Hint::Exact(&["inc_"])], Look::From(r"\binc_[a-f0-9]{64}", hex_token)),
-    secret("logfire-token", &[Hint::Exact(&["pylf_v"])], Look::From(r"\bpylf_v\d+_[a-z]{2}_[A-Za-z0-9]{40,50}", token)),
+    secret("rootly-key", &[Hint::Opens(&["rootly_"])], Look::From(r"\brootly_[a-f0-9]{64}", token)),
+    secret("incident-key", &[Hint::Opens(&["inc_"])], Look::From(r"\binc_[a-f0-9]{64}", hex_token)),
+    secret("logfire-token", &[Hint::Opens(&["pylf_v"])], Look::From(r"\bpylf_v\d+_[a-z]{2}_[A-Za-z0-9]{40,50}", token)),
     secret(
         "axiom-token",
-        &[Hint::Exact(&["xaat-", "xapt-"])],
+        &[Hint::Opens(&["xaat-", "xapt-"])],
         Look::From(r"\bxa[ap]t-[a-f0-9]{8}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{4}-[a-f0-9]{12}", token),
     ),
 ];

@@ -1,25 +1,26 @@
 //! Finds every literal hint of every detector in one pass.
 //!
 //! A text of some hundred thousand words holds few hints, so the pass must be quick where there are none: at every
-//! second place, three neighbouring bytes are hashed into a small bit set, with no
-//! dependency from one place to the next. Only where the bits are set are the hints themselves compared. Each hint is
-//! in the set twice, for an even and for an odd place, with the rarest three bytes that there are at such places, so
-//! that `password` doesn't stop the pass at each `word`.
+//! second place, four neighbouring bytes are hashed into a small bit set, with no dependency from one place to the
+//! next. Only where the bit is set are the hints themselves compared. Each hint is in the set twice, for an even and
+//! for an odd place, with the rarest four bytes that there are at such places, so that `password` doesn't stop the
+//! pass at each `word`. Hints of three and four bytes are in it with every byte that may stand beside them, which is
+//! bearable for some dozen of them; where a short text opens a long word, it is looked for there instead.
 //!
 //! An automaton over as many hints reads one state after the other and is bound by the latency of memory; Teddy, the
 //! vectorised search, is for some dozen literals. This is neither, needs no `unsafe`, and is built in microseconds.
 
-/// Words in the set. Thirty-two KiB: what is used of it stays in the first-level cache, and a tenth of it is filled.
-const SET_WORDS: usize = 1 << 12;
-/// Chains of entries; more than there are hints.
-const CHAINS: usize = 1 << CHAIN_BITS;
-const CHAIN_BITS: u32 = 12;
+/// Words in the set. With 128 KiB about one bit in a hundred is set; in a smaller one, nearer to the processor, what only
+/// hashes alike costs more than the way saves.
+const SET_WORDS: usize = 1 << SET_BITS;
+const SET_BITS: u32 = 14;
+/// Buckets of entries; more than there are hints.
+const BUCKETS: usize = 1 << BUCKET_BITS;
+const BUCKET_BITS: u32 = 12;
 /// Bytes that are hashed together.
-const GRAM: usize = 3;
+const GRAM: usize = 4;
 /// Places that are tested together, each two bytes after the one before.
-const PLACES: usize = 12;
-/// No further entry in a chain.
-const END: u16 = u16::MAX;
+const PLACES: usize = 16;
 
 /// One literal hint, and what it stands for.
 #[derive(Debug, Clone, Copy)]
@@ -33,19 +34,31 @@ pub(super) struct Literal {
 /// The literals of all detectors.
 pub(super) struct Literals {
     set: Box<[u64; SET_WORDS]>,
-    /// The first entry of each chain.
-    heads: Box<[u16]>,
+    /// Where each bucket's entries begin; the next one's beginning is its end.
+    starts: Box<[u16; BUCKETS + 1]>,
     entries: Vec<Entry>,
 }
 
+#[derive(Debug, Clone, Copy)]
 struct Entry {
-    literal: Literal,
-    /// Its three bytes, folded: most of what hashes alike ends here, before the literal itself is touched.
-    gram: u32,
-    /// How far its three bytes stand behind the start of the literal; those of a literal of three bytes may begin
-    /// before it.
+    /// Its first eight bytes, folded, or as many as it has: nearly all that hashes alike ends here.
+    opening: u64,
+    /// Which bits of them count.
+    mask: u64,
+    /// How far the hashed bytes stand behind the start of the literal; those of a short one may begin before it.
     offset: isize,
-    next: u16,
+    literal: Literal,
+}
+
+/// The bytes by which a literal is found at even or at odd places.
+#[derive(Debug, Clone, Copy)]
+enum Key {
+    /// All of the four.
+    Whole(u32),
+    /// The first three, with any behind them.
+    First(u32),
+    /// The last three, with any before them.
+    Last(u32),
 }
 
 /// Where a literal was found, and the detector it belongs to.
@@ -59,57 +72,44 @@ pub(super) struct Place {
 impl Literals {
     /// Literals of fewer than three bytes are ignored; a test keeps them out of the detectors.
     pub(super) fn new(literals: impl Iterator<Item = Literal>) -> Self {
-        let mut made =
-            Self { set: Box::new([0; SET_WORDS]), heads: vec![END; CHAINS].into_boxed_slice(), entries: Vec::new() };
+        let mut set = Box::new([0_u64; SET_WORDS]);
+        let mut keyed = Vec::new();
         for literal in literals {
             let bytes = literal.text.as_bytes();
+            let mut opening = [0; 8];
+            let mut mask = [0; 8];
+            for ((opening, mask), byte) in opening.iter_mut().zip(&mut mask).zip(bytes) {
+                (*opening, *mask) = (*byte | 0x20, 0xFF);
+            }
+            let (opening, mask) = (u64::from_le_bytes(opening), u64::from_le_bytes(mask));
             for odd in [0, 1] {
-                if let Some((offset, gram)) = rarest(bytes, odd) {
-                    made.mark(gram);
-                    made.enter(gram, literal, offset);
-                } else if let [first, second, third] = *bytes {
-                    // Two known bytes beside any third, which is before or behind them; folding leaves half of all bytes.
-                    let (known, offset, shift) =
-                        if commonness(first) + commonness(second) < commonness(second) + commonness(third) {
-                            (folded(&[0, first, second]) & !0xFF, -1, 0)
-                        } else {
-                            (folded(&[second, third, 0]) & 0xFFFF, 1, 16)
-                        };
-                    for other in (0..=255).filter(|byte| byte & 0x20 != 0) {
-                        made.mark(known | other << shift);
+                let Some((offset, key)) = rarest(bytes, odd) else { continue };
+                key.grams(|gram| {
+                    let (word, bit) = hash(gram);
+                    if let Some(word) = set.get_mut(word) {
+                        *word |= bit;
                     }
-                    made.enter(known, literal, offset);
-                }
+                });
+                keyed.push((key.bucket(), Entry { opening, mask, offset, literal }));
             }
         }
-        made
-    }
-
-    fn mark(&mut self, gram: u32) {
-        let (word, bits) = hash(gram);
-        if let Some(word) = self.set.get_mut(word) {
-            *word |= bits;
+        keyed.sort_by_key(|(bucket, _)| *bucket);
+        keyed.truncate(usize::from(u16::MAX));
+        let mut starts = Box::new([0; BUCKETS + 1]);
+        for (bucket, start) in starts.iter_mut().enumerate() {
+            let before = keyed.partition_point(|(other, _)| *other < bucket);
+            *start = u16::try_from(before).unwrap_or(u16::MAX);
         }
-    }
-
-    fn enter(&mut self, gram: u32, literal: Literal, offset: isize) {
-        let Some(head) = self.heads.get_mut(chain_of(gram)) else { return };
-        let Ok(index) = u16::try_from(self.entries.len()) else { return };
-        self.entries.push(Entry { literal, gram, offset, next: *head });
-        *head = index;
+        Self { set, starts, entries: keyed.into_iter().map(|(_, entry)| entry).collect() }
     }
 
     /// Calls `found` for every literal in the text, in the order of the bytes that gave them away.
     pub(super) fn find(&self, text: &[u8], mut found: impl FnMut(Place)) {
         let mut at = 0;
-        // Each load of eight bytes holds the three bytes of three places.
         while let Some(block) = text.get(at..).and_then(|rest| rest.first_chunk::<{ 2 * PLACES + 2 }>()) {
             let mut hits = 0_u32;
-            for load in 0..4 {
-                let bytes = eight(block.get(6 * load..).unwrap_or_default()) | FOLD << 32 | FOLD;
-                for place in 0..3 {
-                    hits |= self.test((bytes >> (16 * place)) as u32) << (3 * load + place);
-                }
+            for place in 0..PLACES {
+                hits |= self.test(four(block.get(2 * place..).unwrap_or_default()) | FOLD) << place;
             }
             while hits != 0 {
                 let position = at + 2 * hits.trailing_zeros() as usize;
@@ -126,84 +126,108 @@ impl Literals {
 
     #[inline(always)]
     fn test(&self, folded: u32) -> u32 {
-        let (word, bits) = hash(folded);
+        let (word, bit) = hash(folded);
         // The index is below the length by construction, and the compiler knows.
-        let word = self.set.get(word).copied().unwrap_or(0);
-        u32::from(word & bits == bits)
+        u32::from(self.set.get(word).copied().unwrap_or(0) & bit != 0)
     }
 
+    #[inline(never)]
     fn compare(&self, text: &[u8], position: usize, found: &mut impl FnMut(Place)) {
-        let gram = gram_at(text, position);
-        for known in [gram, gram & !0xFF, gram & 0xFFFF] {
-            self.walk(known, text, position, found);
-        }
-    }
-
-    #[inline]
-    fn walk(&self, gram: u32, text: &[u8], position: usize, found: &mut impl FnMut(Place)) {
-        let mut next = self.heads.get(chain_of(gram)).copied().unwrap_or(END);
-        while let Some(entry) = self.entries.get(usize::from(next)) {
-            next = entry.next;
-            if entry.gram != gram {
+        let rest = text.get(position..).unwrap_or_default();
+        let gram = match rest.first_chunk() {
+            Some(chunk) => u32::from_le_bytes(*chunk),
+            None => rest.iter().rev().fold(0, |gram, byte| gram << 8 | u32::from(*byte)),
+        } | FOLD;
+        for bucket in [Key::First(gram).bucket(), Key::Last(gram).bucket()] {
+            let Some([start, end]) = self.starts.get(bucket..).and_then(|starts| starts.first_chunk()) else {
                 continue;
-            }
-            let Some(start) = position.checked_add_signed(-entry.offset) else { continue };
-            let wanted = entry.literal.text.as_bytes();
-            let Some(there) = text.get(start..start + wanted.len()) else { continue };
-            let is_same = there.iter().zip(wanted).all(|(there, wanted)| there | 0x20 == wanted | 0x20)
-                && (there == wanted || (entry.literal.any_case && there.eq_ignore_ascii_case(wanted)));
-            if is_same {
-                found(Place { start, end: start + wanted.len(), detector: entry.literal.detector });
+            };
+            for entry in self.entries.get(usize::from(*start)..usize::from(*end)).unwrap_or_default() {
+                let Some(start) = position.checked_add_signed(-entry.offset) else { continue };
+                let rest = text.get(start..).unwrap_or_default();
+                let wanted = entry.literal.text.as_bytes();
+                let opening = rest.first_chunk().map_or(entry.opening, |chunk| u64::from_le_bytes(*chunk) | FOLD_EIGHT);
+                if opening & entry.mask != entry.opening {
+                    continue;
+                }
+                let Some(there) = rest.get(..wanted.len()) else { continue };
+                if there == wanted || (entry.literal.any_case && there.eq_ignore_ascii_case(wanted)) {
+                    found(Place { start, end: start + wanted.len(), detector: entry.literal.detector });
+                }
             }
         }
     }
 }
 
 /// Makes small letters of capitals, and the same of some other bytes, which costs a comparison now and then.
-const FOLD: u64 = 0x2020_2020;
+const FOLD: u32 = 0x2020_2020;
+const FOLD_EIGHT: u64 = 0x2020_2020_2020_2020;
 
-/// The word of the set that three folded bytes belong to, and the two bits in it. The fourth byte doesn't matter.
+/// The word of the set that four folded bytes belong to, and the bit in it.
 #[inline(always)]
 fn hash(folded: u32) -> (usize, u64) {
-    let hash = (folded << 8).wrapping_mul(0x9E37_79B1);
-    ((hash >> 20) as usize, 1 << (hash >> 14 & 63) | 1 << (hash >> 8 & 63))
+    let hash = folded.wrapping_mul(0x9E37_79B1);
+    ((hash >> (32 - SET_BITS)) as usize, 1 << (hash >> (26 - SET_BITS) & 63))
 }
 
-fn chain_of(gram: u32) -> usize {
-    (gram.wrapping_mul(0x85EB_CA6B) >> (32 - CHAIN_BITS)) as usize
+impl Key {
+    /// The bucket of the entries with this key. Whole ones are with those whose first three bytes are known.
+    #[inline(always)]
+    fn bucket(self) -> usize {
+        let known = match self {
+            Self::Whole(gram) | Self::First(gram) => gram << 8,
+            Self::Last(gram) => gram & !0xFF | 1,
+        };
+        (known.wrapping_mul(0x85EB_CA6B) >> (32 - BUCKET_BITS)) as usize
+    }
+
+    /// Every four bytes that have it.
+    fn grams(self, mut each: impl FnMut(u32)) {
+        // Folding leaves half of all bytes.
+        let any = (0..=255).filter(|byte| byte & 0x20 != 0);
+        match self {
+            Self::Whole(gram) => each(gram),
+            Self::First(gram) => any.for_each(|byte| each(gram & 0x00FF_FFFF | byte << 24)),
+            Self::Last(gram) => any.for_each(|byte| each(gram & !0xFF | byte)),
+        }
+    }
 }
 
 #[inline(always)]
-fn eight(bytes: &[u8]) -> u64 {
-    bytes.first_chunk().map_or(0, |chunk| u64::from_le_bytes(*chunk))
+fn four(bytes: &[u8]) -> u32 {
+    bytes.first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk))
 }
 
-fn folded(bytes: &[u8; GRAM]) -> u32 {
-    let [first, second, third] = bytes.map(|byte| u32::from(byte | 0x20));
-    first | second << 8 | third << 16
-}
-
-/// The folded three bytes at a position; at the end of the text, fewer.
-fn gram_at(text: &[u8], position: usize) -> u32 {
-    let mut bytes = [0; GRAM];
-    for (byte, there) in bytes.iter_mut().zip(text.get(position..).unwrap_or_default()) {
-        *byte = *there;
-    }
-    folded(&bytes)
-}
-
-/// The rarest three bytes at an even or an odd offset of a literal, if it has any there.
-fn rarest(literal: &[u8], odd: usize) -> Option<(isize, u32)> {
-    let weight = |gram: &[u8; GRAM]| {
-        let common = std::str::from_utf8(gram).is_ok_and(|gram| COMMON.contains(&gram.to_ascii_lowercase()));
-        gram.iter().map(|byte| commonness(*byte)).sum::<u32>() + if common { 20 } else { 0 }
+/// The rarest bytes by which a literal can be found at even or at odd offsets, and where they are in it.
+fn rarest(literal: &[u8], odd: isize) -> Option<(isize, Key)> {
+    let known = |bytes: &[u8; GRAM]| u32::from_le_bytes(*bytes) | FOLD;
+    let weight = |gram: &[u8]| {
+        let common = gram.array_windows().filter(|three| is_common(three)).count();
+        gram.iter().map(|byte| commonness(*byte)).sum::<u32>() + if common == gram.len() - 2 { 20 } else { 0 }
     };
-    let grams = literal.array_windows::<GRAM>().enumerate().skip(odd).step_by(2);
-    let (offset, gram) = grams.min_by_key(|(_, gram)| weight(gram))?;
-    Some((isize::try_from(offset).ok()?, folded(gram)))
+    let mut keys = Vec::new();
+    for (offset, gram) in (0_isize..).zip(literal.array_windows::<GRAM>()) {
+        keys.push((offset, Key::Whole(known(gram)), weight(gram)));
+    }
+    if let (Some([first, second, third]), true) = (literal.first_chunk(), literal.len() <= GRAM) {
+        keys.push((-1, Key::Last(known(&[0, *first, *second, *third])), weight(&[*first, *second, *third])));
+    }
+    if let (Some([first, second, third]), true) = (literal.last_chunk(), literal.len() <= GRAM) {
+        let offset = isize::try_from(literal.len() - 3).ok()?;
+        keys.push((offset, Key::First(known(&[*first, *second, *third, 0])), weight(&[*first, *second, *third])));
+    }
+    // Four known bytes are always better than three.
+    let usable = keys.into_iter().filter(|(offset, ..)| offset.rem_euclid(2) == odd);
+    let best = usable.min_by_key(|(_, key, weight)| (!matches!(key, Key::Whole(_)), *weight))?;
+    Some((best.0, best.1))
 }
 
-/// Three letters that are common in code and prose: counted over published source.
+fn is_common(three: &[u8; 3]) -> bool {
+    let [first, second, third] = three.map(|byte| byte.to_ascii_lowercase());
+    COMMON.as_bytes().as_chunks::<4>().0.binary_search(&[first, second, third, b' ']).is_ok()
+}
+
+/// In the order of the alphabet: three letters that are common in code and prose: counted over published source.
 const COMMON: &str = concat!(
     "abl ack act add age ain ait ali all alu ame and ang ard arg ars art ass atc ate ath ati ato atu aul ",
     "bje ble buf byt cal cfg cha che clo cod com con cra cti dat ded def del den der ead eam eat eco ect ",

@@ -2,6 +2,7 @@
 
 mod digits;
 mod literals;
+mod openings;
 
 use std::ops::Range;
 use std::sync::OnceLock;
@@ -11,7 +12,10 @@ use regex_automata::util::syntax;
 use regex_automata::{Anchored, Input};
 
 use self::digits::Mark;
+#[cfg(test)]
+pub(crate) use self::digits::{NUMBER_DIGITS_MIN, WORD_BYTES_MIN, WORD_DIGITS_MIN};
 use self::literals::{Literal, Literals};
+use self::openings::Openings;
 use crate::detector::{Detector, Found, Hint, Hit, Look, Score, Spot};
 use crate::redactor::is_marker;
 use crate::sighting::Class;
@@ -46,10 +50,13 @@ impl Find {
 pub(crate) struct Engine {
     detectors: Vec<Compiled>,
     literals: Literals,
+    openings: Openings,
     /// Who wants to be asked at a number of so many digits, or more.
     digits: Vec<(u8, u16)>,
     /// Who wants to be asked at a word of so many digits and so many bytes, or more.
     words: Vec<(u8, u8, u16)>,
+    /// Who wants to be asked at a group of hexadecimal digits.
+    groups: Vec<u16>,
     /// Who wants to be asked at an `@`.
     ats: Vec<u16>,
 }
@@ -119,22 +126,26 @@ impl Engine {
             .map(|detector| Compiled { detector, pattern: OnceLock::new() })
             .take(usize::from(u16::MAX))
             .collect();
-        let (mut literals, mut digits, mut words, mut ats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+        let (mut literals, mut openings) = (Vec::new(), Vec::new());
+        let (mut digits, mut words, mut groups, mut ats) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
         for (compiled, detector) in detectors.iter().zip(0_u16..) {
             for hint in compiled.detector.hints {
-                let mut add = |texts: &[&'static str], any_case| {
-                    literals.extend(texts.iter().map(|text| Literal { text, any_case, detector }));
+                let add = |to: &mut Vec<Literal>, texts: &[&'static str], any_case| {
+                    to.extend(texts.iter().map(|text| Literal { text, any_case, detector }));
                 };
                 match *hint {
-                    Hint::Exact(texts) => add(texts, false),
-                    Hint::AnyCase(texts) => add(texts, true),
+                    Hint::Exact(texts) => add(&mut literals, texts, false),
+                    Hint::AnyCase(texts) => add(&mut literals, texts, true),
+                    Hint::Opens(texts) => add(&mut openings, texts, false),
                     Hint::Digits(count) => digits.push((count, detector)),
                     Hint::Word { digits, bytes } => words.push((digits, bytes, detector)),
+                    Hint::Group => groups.push(detector),
                     Hint::At => ats.push(detector),
                 }
             }
         }
-        Self { detectors, literals: Literals::new(literals.into_iter()), digits, words, ats }
+        let (literals, openings) = (Literals::new(literals.into_iter()), Openings::new(openings.into_iter()));
+        Self { detectors, literals, openings, digits, words, groups, ats }
     }
 
     /// A fresh start for a text.
@@ -145,7 +156,8 @@ impl Engine {
     /// Everything the detectors find in the text, in no particular order, overlaps and all.
     pub(crate) fn search(&self, text: &[u8], progress: &mut Progress, finds: &mut Vec<Find>) {
         self.literals.find(text, |place| self.ask(place.detector, place.start..place.end, text, progress, finds));
-        if self.digits.is_empty() && self.words.is_empty() && self.ats.is_empty() {
+        let is_asked = !self.digits.is_empty() || !self.words.is_empty() || !self.groups.is_empty();
+        if !is_asked && self.openings.is_empty() && self.ats.is_empty() {
             return;
         }
         digits::find(text, |mark| match mark {
@@ -165,6 +177,14 @@ impl Engine {
                     self.ask(*detector, word.clone(), text, progress, finds);
                 }
             }
+            Mark::Group(word) => {
+                for detector in &self.groups {
+                    self.ask(*detector, word.clone(), text, progress, finds);
+                }
+            }
+            Mark::Long(at) => self.openings.find(text, at, |place| {
+                self.ask(place.detector, place.start..place.end, text, progress, finds);
+            }),
         });
     }
 

@@ -9,8 +9,8 @@ pub(crate) mod letters;
 
 use std::ops::Range;
 
+use crate::bits;
 use crate::decode::{Map, Piece};
-use crate::swar;
 
 /// How much around a rewritten place is searched again: a name before a value, a token around a letter.
 const AROUND_BYTES: usize = 256;
@@ -114,26 +114,18 @@ impl Context {
 
 /// Calls `found` for each byte that may begin something to rewrite.
 fn suspects(text: &[u8], is_quoted: bool, mut found: impl FnMut(usize)) {
-    let (blocks, tail) = text.as_chunks::<8>();
-    let mut offset = 0;
-    for block in blocks {
-        let bytes = u64::from_le_bytes(*block);
-        let mut marks =
-            swar::wide(bytes) | swar::equal(bytes, b'\\') | swar::equal(bytes, b'%') | swar::equal(bytes, b'&');
-        if is_quoted {
-            marks |= swar::equal(bytes, b'=');
-        }
+    // Without quoted-printable text, the equals sign counts as one of the others.
+    let equals = if is_quoted { b'=' } else { b'%' };
+    bits::blocks(text, |offset, block| {
+        let mut marks = bits::of(block, |bytes| {
+            let escapes = bits::equal(bytes, b'\\') | bits::equal(bytes, b'%') | bits::equal(bytes, b'&');
+            escapes | bits::equal(bytes, equals) | bits::wide(bytes)
+        });
         while marks != 0 {
-            found(offset + swar::first(marks));
+            found(offset + marks.trailing_zeros() as usize);
             marks &= marks - 1;
         }
-        offset += 8;
-    }
-    for (index, byte) in tail.iter().enumerate() {
-        if !byte.is_ascii() || b"\\%&=".contains(byte) {
-            found(offset + index);
-        }
-    }
+    });
 }
 
 fn rewrite(text: &[u8], at: usize, context: &Context) -> Option<Rewrite> {

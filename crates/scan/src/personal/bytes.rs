@@ -20,13 +20,19 @@ pub(super) fn part(text: &[u8], range: Range<usize>) -> &[u8] {
 /// Where a run of bytes that `is_member` ends, at most `bytes_max` on.
 pub(super) fn run_end(text: &[u8], start: usize, bytes_max: usize, is_member: impl Fn(u8) -> bool) -> usize {
     let rest = part(text, start..text.len().min(start.saturating_add(bytes_max)));
-    start + rest.iter().position(|byte| !is_member(*byte)).unwrap_or(rest.len())
+    let length = rest.iter().position(|byte| !is_member(*byte)).unwrap_or(rest.len());
+    #[cfg(test)]
+    super::work::count(length + 1);
+    start + length
 }
 
 /// Where a run of bytes that `is_member` and that ends at `end` starts, at most `bytes_max` back.
 pub(super) fn run_start(text: &[u8], end: usize, bytes_max: usize, is_member: impl Fn(u8) -> bool) -> usize {
     let before = part(text, end.saturating_sub(bytes_max)..end);
-    end - before.iter().rev().position(|byte| !is_member(*byte)).unwrap_or(before.len())
+    let length = before.iter().rev().position(|byte| !is_member(*byte)).unwrap_or(before.len());
+    #[cfg(test)]
+    super::work::count(length + 1);
+    end - length
 }
 
 /// The value of a run of digits; none if it is empty, long or has other bytes.

@@ -1,6 +1,7 @@
 //! The words around a number that say what it is.
 
 use super::bytes::{at, before, part};
+use crate::bits::{self, BLOCK};
 
 /// How far back a word may stand from what it names. A label and a short phrase fit; the sentence before rarely does.
 pub(super) const BEFORE_BYTES: usize = 64;
@@ -28,24 +29,55 @@ fn is_after(text: &[u8], end: usize, words: &[&str]) -> bool {
 }
 
 /// Whether one of the words stands between `from` and `to`. Only where a word starts is anything compared, and only
-/// with the words of the same first letter: numbers are common, and few have a word near.
+/// with the words of the same first letter: numbers are common, and few have a word near. Where there are no letters
+/// at all, as in tables of numbers, a few operations say so.
 fn has_word(text: &[u8], from: usize, to: usize, words: &[&str]) -> bool {
     let initials = words.iter().fold(0_u32, |initials, word| initials | initial(at(word.as_bytes(), 0)));
     let mut previous = before(text, from);
-    part(text, from..to).iter().zip(from..).any(|(byte, index)| {
-        let starts = !previous.is_ascii_alphabetic()
-            // `userSsn`: a capital inside of a name starts a word.
-            || (previous.is_ascii_lowercase() && byte.is_ascii_uppercase());
-        previous = *byte;
-        starts && initials & initial(*byte) != 0 && words.iter().any(|word| is_word(text, index, to, word.as_bytes()))
+    let mut start = from;
+    part(text, from..to).chunks(BLOCK).any(|chunk| {
+        #[cfg(test)]
+        super::work::count(chunk.len());
+        let mut padded = [0; BLOCK];
+        for (byte, there) in padded.iter_mut().zip(chunk) {
+            *byte = *there;
+        }
+        let letters = bits::of(&padded, bits::letters);
+        let capitals = bits::of(&padded, |bytes| bits::range(bytes, b'A', 26));
+        let small = letters & !capitals;
+        let behind = |bits: u64, is_before: bool| bits << 1 | u64::from(is_before);
+        let after_letter = behind(letters, previous.is_ascii_alphabetic());
+        // `userSsn`: a capital inside of a name starts a word.
+        let after_small = behind(small, previous.is_ascii_lowercase());
+        let mut starts = letters & !after_letter | capitals & after_small;
+        if initials & OTHER_INITIAL != 0 {
+            starts |= !letters & !after_letter;
+        }
+        previous = chunk.last().copied().unwrap_or(0);
+        let offset = start;
+        start += chunk.len();
+        while starts != 0 {
+            let place = starts.trailing_zeros() as usize;
+            starts &= starts - 1;
+            let index = offset + place;
+            if initials & initial(at(text, index)) != 0
+                && words.iter().any(|word| is_word(text, index, to, word.as_bytes()))
+            {
+                return true;
+            }
+        }
+        false
     })
 }
+
+/// The bit of all that is no ASCII letter.
+const OTHER_INITIAL: u32 = 1 << 31;
 
 /// A bit for each letter; all that is no ASCII letter shares one.
 fn initial(byte: u8) -> u32 {
     match byte.to_ascii_lowercase() {
         letter @ b'a'..=b'z' => 1 << (letter - b'a'),
-        _ => 1 << 31,
+        _ => OTHER_INITIAL,
     }
 }
 

@@ -73,26 +73,38 @@ pub(super) fn find(text: &[u8], start: usize, end: usize) -> Option<Found> {
     if !matches!(before(text, start), b' ' | b':' | b'#' | b'=' | b'"' | b'\'' | b'\t' | b'(' | b'\n' | b'>') {
         return None;
     }
+    let hyphened = run_end(text, start, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
+    let words = [Word::of(text, start, end), Word::of(text, start, hyphened)];
     DOCUMENTS.iter().find_map(|document| {
-        let end = if document.may_have_hyphens {
-            run_end(text, start, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
-        } else {
-            end
-        };
-        let word = part(text, start..end);
-        let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
-        let signs = digits + word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
-        let is_form = document.lengths.contains(&signs)
-            && digits >= document.digits_min
-            && !word.iter().any(u8::is_ascii_lowercase)
-            && !is_date(word)
-            && !matches!(at(text, end), b'.' | b'-' | b'/' | b'_' | b'(' if at(text, end + 1).is_ascii_alphanumeric());
+        let word = words.get(usize::from(document.may_have_hyphens))?;
+        let is_form = word.is_number && document.lengths.contains(&word.signs) && word.digits >= document.digits_min;
         (is_form && is_before(text, start, LABEL_BYTES, document.words)).then_some(Found {
             kind: document.kind,
             score: 70,
-            span: start..end,
+            span: start..word.end,
         })
     })
+}
+
+/// A word of digits and capitals.
+struct Word {
+    end: usize,
+    signs: usize,
+    digits: usize,
+    /// Whether it may be a document's number.
+    is_number: bool,
+}
+
+impl Word {
+    fn of(text: &[u8], start: usize, end: usize) -> Self {
+        let word = part(text, start..end);
+        let digits = word.iter().filter(|byte| byte.is_ascii_digit()).count();
+        let signs = digits + word.iter().filter(|byte| byte.is_ascii_alphabetic()).count();
+        let is_number = !word.iter().any(u8::is_ascii_lowercase)
+            && !is_date(word)
+            && !matches!(at(text, end), b'.' | b'-' | b'/' | b'_' | b'(' if at(text, end + 1).is_ascii_alphanumeric());
+        Self { end, signs, digits, is_number }
+    }
 }
 
 /// `2020-01-02`: the day it was issued.

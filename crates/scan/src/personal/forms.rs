@@ -15,7 +15,8 @@ pub(crate) const ALL: &[&[Detector]] = &[&[
     personal("number", &[Hint::Digits(DIGITS_MIN)], number),
     personal("identifier", &[Hint::Word { digits: 4, bytes: 5 }], word),
     personal("crypto-address", &[Hint::Exact(&["bc1q", "bc1p", "ltc1q"])], wallet),
-    personal("network-address", &[Hint::Word { digits: 1, bytes: 2 }], address),
+    personal("network-address", &[Hint::Group], address),
+    personal("identifier", &[Hint::Word { digits: 2, bytes: 4 }], spaced),
     personal(
         "date-of-birth",
         &[Hint::AnyCase(&["birth", "born", "geboren", "naissance"]), Hint::Exact(&["DOB", "dob:"])],
@@ -106,15 +107,19 @@ fn wallet(spot: &Spot<'_>, report: &mut dyn FnMut(Hit)) {
     }
 }
 
-/// Hexadecimal groups around this word; and what starts with two letters and two digits in groups.
+/// Hexadecimal groups around this word.
 fn address(spot: &Spot<'_>, report: &mut dyn FnMut(Hit)) {
+    if let Some(found) = network::find_colons(spot.text, spot.at.start, spot.at.end) {
+        report(found.into());
+    }
+}
+
+/// What starts with two letters and two digits, in groups.
+fn spaced(spot: &Spot<'_>, report: &mut dyn FnMut(Hit)) {
     let (text, start, end) = (spot.text, spot.at.start, spot.at.end);
-    let found = match end - start {
-        0..=4 => network::find_colons(text, start, end)
-            .or_else(|| if end - start == 4 { national::find_mixed(text, start, end) } else { None }),
-        _ => None,
-    };
-    if let Some(found) = found {
+    if end - start == 4
+        && let Some(found) = national::find_mixed(text, start, end)
+    {
         report(found.into());
     }
 }
@@ -140,6 +145,8 @@ fn birth(spot: &Spot<'_>, report: &mut dyn FnMut(Hit)) {
 #[cfg(test)]
 mod tests {
     use crate::personal::testing::check;
+    use crate::personal::work;
+    use crate::{Class, Options, Scanner};
 
     #[test]
     fn finds_each_wherever_it_stands() {
@@ -155,4 +162,41 @@ mod tests {
         check("«us-ssn:536-90-4399»");
         check("«iban:GB82 WEST 1234 5698 7654 32»");
     }
+
+    #[test]
+    fn numbers_in_a_row_cost_what_numbers_cost() {
+        for hostile in [
+            "4111 1111 1111 1111 ",
+            "4111 ",
+            "1",
+            "1 ",
+            "1.",
+            "1-",
+            "0 12 ",
+            "(030) 12",
+            "+49 30 ",
+            "a1:",
+            "1a-",
+            "AB12 ",
+            "AB12",
+            "a@",
+            "@",
+            "a.b@c.",
+            "0x1",
+            "DE89 3704 ",
+            "12.345678,",
+            "2020-01-02 ",
+            "::1",
+        ] {
+            let text = hostile.repeat((16 << 10) / hostile.len());
+            work::taken();
+            let scanner = Scanner::new(Options { classes: vec![Class::Personal], prose: true, decode: false });
+            let finds = scanner.scan(text.as_bytes()).len();
+            let work = work::taken();
+            assert!(work / text.len() <= WORK_PER_BYTE, "`{hostile}`: {} a byte, {finds} finds", work / text.len());
+        }
+    }
+
+    /// Bytes that may be looked at for words, groups and telephones, for each byte of the text.
+    const WORK_PER_BYTE: usize = 400;
 }

@@ -66,6 +66,23 @@ pub(crate) fn is_valid(kind: &str, text: &[u8]) -> Option<bool> {
     }
 }
 
+/// Counts what is looked at, so that tests can say how much work a text makes.
+#[cfg(test)]
+mod work {
+    use std::cell::Cell;
+
+    thread_local!(static BYTES: Cell<usize> = const { Cell::new(0) });
+
+    pub(super) fn count(bytes: usize) {
+        BYTES.set(BYTES.get() + bytes);
+    }
+
+    /// So many bytes were looked at since the last call.
+    pub(super) fn taken() -> usize {
+        BYTES.take()
+    }
+}
+
 #[cfg(test)]
 mod testing {
     use crate::{Class, Options, REPORT_SCORE, Scanner};
