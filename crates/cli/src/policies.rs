@@ -6,9 +6,10 @@ use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
+use bartizan_model::Scope;
 use bartizan_policy::builtin;
 use bartizan_policy::bundle::Bundle;
-use bartizan_policy::{Context, Loader, POLICY_BYTES_MAX, Policy, PolicySet, Source};
+use bartizan_policy::{Context, Loader, POLICY_BYTES_MAX, Policy, PolicySet, Source, granted};
 
 use crate::account::Account;
 use crate::bundles::Bundles;
@@ -31,6 +32,8 @@ pub struct Choice {
     pub policy: Option<PathBuf>,
     /// `--overlay`, beside those of the settings
     pub overlays: Vec<String>,
+    /// `--grant`: when there are any, nothing else is granted
+    pub grants: Vec<Scope>,
 }
 
 /// The policy in force and where it came from.
@@ -92,6 +95,10 @@ impl Policies {
         for name in config.overlays.iter().chain(&choice.overlays) {
             let policy = Policy::load(&overlay(home, name)?, &loader);
             narrowing.push(policy.map_err(|errors| anyhow::anyhow!("{errors}"))?);
+        }
+        if !choice.grants.is_empty() {
+            let source = granted(&choice.grants).map_err(anyhow::Error::msg)?;
+            narrowing.push(Policy::load(&source, &loader).map_err(|errors| anyhow::anyhow!("{errors}"))?);
         }
         let project_file = find_project(&workspace, &user_home);
         if let Some(file) = &project_file {

@@ -11,6 +11,7 @@ mod plain;
 pub mod principal;
 pub mod receipt;
 pub mod record;
+pub mod scope;
 pub mod sighting;
 pub mod text;
 pub mod verdict;
@@ -21,6 +22,7 @@ pub use content::{CONTENT_BYTES_MAX, Content};
 pub use id::{ActionId, RunId, SessionId};
 pub use principal::{Principal, PrincipalKind};
 pub use record::{Approval, ApprovalReach, Outcome, OutcomeStatus, Record, Refused, SealedReceipt};
+pub use scope::{Scope, ScopeError};
 pub use sighting::{Part, Sighting, SightingClass};
 pub use verdict::{BundleRef, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
 

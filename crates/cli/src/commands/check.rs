@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bartizan_api::check::{CheckAnswer, CheckRequest, LINE_BYTES_MAX};
-use bartizan_model::{Action, ActionId, Principal, PrincipalKind};
+use bartizan_model::{Action, ActionId, Principal, PrincipalKind, Scope};
 use bartizan_scan::Redactor;
 use clap::Args;
 
@@ -35,6 +35,9 @@ pub struct Check {
     /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
     #[arg(long, value_name = "NAME")]
     overlay: Vec<String>,
+    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
+    #[arg(long, value_name = "SCOPE")]
+    grant: Vec<Scope>,
     /// The name of whoever acts, as it stands in the ledger
     #[arg(long, value_name = "NAME", default_value = "check")]
     agent: String,
@@ -43,7 +46,7 @@ pub struct Check {
 impl Check {
     pub fn run(self, home: Option<&Path>) -> anyhow::Result<ExitCode> {
         let home = Home::open(home)?;
-        let choice = Choice { persona: self.persona, policy: self.policy, overlays: self.overlay };
+        let choice = Choice { persona: self.persona, policy: self.policy, overlays: self.overlay, grants: self.grant };
         let policies = Policies::load(&home, &choice, &std::env::current_dir()?)?;
         let trust = Trust::open(&home)?;
         let wired = wire(&home, &trust, policies.set.clone(), Vec::new())?;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bartizan_ledger::{Index, Query};
-use bartizan_model::{Deed, Effect, Record, Verdict};
+use bartizan_model::{Deed, Effect, Record, Scope, Verdict};
 use bartizan_policy::{Coverage, PolicySet, parse_case};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -59,6 +59,9 @@ pub struct Chosen {
     /// Narrowed by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
     #[arg(long, value_name = "NAME")]
     overlay: Vec<String>,
+    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
+    #[arg(long, value_name = "SCOPE")]
+    grant: Vec<Scope>,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -102,8 +105,12 @@ pub struct Suggest {
 
 impl Chosen {
     fn load(&self, home: &Home) -> anyhow::Result<Policies> {
-        let choice =
-            Choice { persona: self.persona.clone(), policy: self.policy.clone(), overlays: self.overlay.clone() };
+        let choice = Choice {
+            persona: self.persona.clone(),
+            policy: self.policy.clone(),
+            overlays: self.overlay.clone(),
+            grants: self.grant.clone(),
+        };
         Policies::load(home, &choice, &std::env::current_dir()?)
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use bartizan_model::Scope;
 use bartizan_sandbox::ExitStatus;
 use clap::Args;
 
@@ -36,6 +37,9 @@ pub struct Run {
     /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
     #[arg(long, value_name = "NAME")]
     overlay: Vec<String>,
+    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
+    #[arg(long, value_name = "SCOPE")]
+    grant: Vec<Scope>,
     /// What to call this run [default: the program's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -56,7 +60,7 @@ impl Run {
         let events = self.json_events.map(EventStream::open).transpose()?.map(Arc::new);
         raise_open_files();
         let wanted = Wanted {
-            choice: Choice { persona: self.persona, policy: self.policy, overlays: self.overlay },
+            choice: Choice { persona: self.persona, policy: self.policy, overlays: self.overlay, grants: self.grant },
             name: self.name,
             events,
             command: self.command,

@@ -1,5 +1,7 @@
 //! `bartizan policy`: what is in force, why, and what to change.
 
+use std::fs;
+
 use crate::world::World;
 
 const RULES: &str = "net: { default: deny, resolver: \"{resolver}\", allow: [{ host: good.test, ports: 80, http: [{ method: GET, path: \"/open/**\" }] }], ask: [perhaps.test] }\n\
@@ -126,5 +128,37 @@ fn what_is_suggested_allows_what_was_denied() {
         assert_eq!(explain(&["exec", "touch", "x"]), "deny", "a rule that denies by name isn't argued with: {yaml}");
         let unknown = policy(&world, &["suggest", "run_01M7WBF7K0SF1G6G5ZF4CD6Q2N"]);
         assert!(!unknown.status.success() || unknown.stdout.is_empty(), "{unknown}");
+    });
+}
+
+#[test]
+fn only_what_is_granted_can_be_done() {
+    World::each(|world| {
+        world.policy("net: { default: allow }");
+        let workspace = world.home.workspace();
+        fs::create_dir_all(workspace.join("src")).unwrap();
+        fs::write(workspace.join("src/in"), "inside\n").unwrap();
+        fs::write(workspace.join("out"), "outside\n").unwrap();
+        let grants = ["--grant", "files.read:./src", "--grant", "shell.exec:sh", "--grant", "shell.exec:cat"];
+        let script = "cat src/in; cat out; ls src; echo x > src/new; echo end";
+        let output = world.run_with(grants, ["sh", "-c", script]).output().expect_code(0);
+        assert_eq!(output.stdout, "inside\nend\n", "{output}");
+        assert!(!workspace.join("src/new").exists());
+        world.assert_refused("exec.run", "/ls");
+        // The same without grants does all of it.
+        let output = world.run(["sh", "-c", script]).output().expect_code(0);
+        assert_eq!(output.stdout, "inside\noutside\nin\nend\n", "{output}");
+
+        let decide = |grant: &str, line: &str| {
+            let output = world.bartizan(["check", "--policy"]).arg(world.home.user_home().join("policy.yaml"));
+            let output = output.args(["--grant", grant]).stdin(line).output().expect_code(0);
+            output.json_lines().remove(0)
+        };
+        let line = "{\"kind\":\"net.connect\",\"host\":\"a.test\",\"port\":443}\n";
+        assert_eq!(decide("net.outbound:a.test", line)["effect"], "allow");
+        let denied = decide("net.outbound:b.test", line);
+        assert_eq!((&denied["effect"], &denied["rule"]["rule"]), (&"deny".into(), &"net.default".into()), "{denied:#}");
+        let unknown = world.run_with(["--grant", "files.reed:/x"], ["true"]).output().expect_code(2);
+        assert!(unknown.stderr.contains("known are shell.exec, files.write"), "{unknown}");
     });
 }

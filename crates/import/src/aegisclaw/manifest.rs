@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-use super::scope::{Scope, ScopeError};
 use super::signature::{self, SignatureError, TrustKey};
 use crate::read::{self, ReadError};
 use crate::report::{Fate, Report, quoted as shown};
 use crate::write::{Writer, accepted};
+use bartizan_model::{Scope, ScopeError};
 
 /// Most scopes, services and commands of one skill.
 const ENTRIES_MAX: usize = 256;
@@ -111,7 +111,7 @@ impl Manifest {
     fn all_scopes(&self) -> Result<Vec<Scope>, ScopeError> {
         let services =
             self.services.iter().flat_map(BTreeMap::values).flat_map(|service| service.scopes.iter().flatten());
-        self.scopes.iter().flatten().chain(services).map(|scope| Scope::parse(scope)).collect()
+        self.scopes.iter().flatten().chain(services).map(|scope| absolute(Scope::parse(scope)?)).collect()
     }
 
     pub(super) fn write(&self, report: &mut Report) -> String {
@@ -211,6 +211,15 @@ impl Manifest {
             }
         }
     }
+}
+
+/// A manifest is read far from the directory it will work in, so its paths are absolute.
+fn absolute(scope: Scope) -> Result<Scope, ScopeError> {
+    let names_a_path = matches!(scope.name, "files.read" | "files.write");
+    if names_a_path && scope.resource.as_deref().is_some_and(|path| !path.starts_with('/')) {
+        return Err(ScopeError::Resource { scope: scope.to_string(), problem: "a path is absolute" });
+    }
+    Ok(scope)
 }
 
 /// What scopes amount to, by section.

@@ -4,13 +4,12 @@ mod audit;
 mod config;
 mod manifest;
 mod rego;
-mod scope;
 mod signature;
 
 pub use audit::{AuditError, AuditLog};
+pub use bartizan_model::{Scope, ScopeError};
 pub use manifest::{Manifest, ManifestError};
 pub use rego::{RegoError, adapt};
-pub use scope::{Scope, ScopeError};
 pub use signature::{SignatureError, TrustKey};
 
 use crate::report::{Fate, Report};

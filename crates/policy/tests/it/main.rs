@@ -16,6 +16,7 @@ mod properties;
 mod rego;
 mod rego_corpus;
 mod schema;
+mod scopes;
 mod sessions;
 mod shells;
 mod support;

@@ -1,8 +1,9 @@
-//! Scopes: capability strings such as `files.read:/workspace`. What isn't known is refused, never guessed.
+//! Scopes: capability strings such as `files.read:/workspace` or `net.outbound:api.github.com`. What isn't known is
+//! refused, never guessed.
 
-use bartizan_model::Risk;
+use std::str::FromStr;
 
-use crate::report::quoted;
+use crate::Risk;
 
 /// Longest scope.
 const SCOPE_BYTES_MAX: usize = 512;
@@ -18,6 +19,8 @@ const SCOPES: &[(&str, Risk)] = &[
     ("calendar.read", Risk::Medium),
     ("net.outbound", Risk::Medium),
     ("net.internal", Risk::Medium),
+    ("tools.call", Risk::Medium),
+    ("llm.request", Risk::Low),
     ("files.read", Risk::Low),
 ];
 
@@ -75,20 +78,41 @@ impl Scope {
                 return problem("the part after the colon is empty or holds blanks");
             }
             let path = matches!(*name, "files.read" | "files.write");
-            if path
-                && (!resource.starts_with('/') || resource.split('/').skip(1).any(|part| matches!(part, ".." | ".")))
-            {
-                return problem("a path is absolute, without `.` and `..` steps");
+            let mut steps = resource.split('/');
+            let begins_well = matches!(steps.next(), Some("" | "." | "~")) && resource != "~";
+            if path && (!begins_well || steps.any(|step| matches!(step, ".." | "."))) {
+                return problem("a path begins with `/`, `~/` or `./` and has no other `.` or `..` steps");
             }
             if path && resource.contains(['*', '?', '{', '}', '[', ']', '\\', '!']) {
                 return problem("a path is written out, without wildcards");
             }
-            if matches!(*name, "http.request" | "net.outbound") && resource.contains(['/', '@', '?', '#']) {
+            if matches!(*name, "http.request" | "net.outbound" | "net.internal")
+                && resource.contains(['/', '@', '?', '#'])
+            {
                 return problem("a host is written alone: `name`, `*.name` or `name:port`");
             }
         }
+        if *name == "net.internal" && resource.is_none() {
+            return problem("a service is named: `net.internal:redis`");
+        }
+        if *name == "tools.call" && resource.is_some_and(|tool| !tool.contains('/')) {
+            return problem("a tool is written `server/name`, with `*` for any");
+        }
         Ok(Self { name, resource: resource.map(str::to_owned), risk: *risk })
     }
+}
+
+impl FromStr for Scope {
+    type Err = ScopeError;
+
+    fn from_str(text: &str) -> Result<Self, ScopeError> {
+        Self::parse(text)
+    }
+}
+
+/// A stranger's text, shown safely.
+fn quoted(text: &str) -> String {
+    text.chars().take(80).map(|c| if c.is_control() { '?' } else { c }).collect()
 }
 
 impl std::fmt::Display for Scope {
@@ -109,8 +133,20 @@ mod tests {
         let scope = Scope::parse("files.read:/workspace").unwrap();
         assert_eq!((scope.name, scope.resource.as_deref(), scope.risk), ("files.read", Some("/workspace"), Risk::Low));
         assert_eq!(Scope::parse("shell.exec").unwrap().risk, Risk::Critical);
-        assert!(Scope::parse("net.outbound:*.example.com:8443").is_ok());
+        for good in [
+            "net.outbound:*.example.com:8443",
+            "files.write:./out",
+            "files.read:.",
+            "files.read:~/src",
+            "tools.call:github/*",
+        ] {
+            assert!(Scope::parse(good).is_ok(), "{good}");
+        }
         for bad in [
+            "files.read:~root/x",
+            "files.read:./../x",
+            "net.internal",
+            "tools.call:github",
             "",
             "files",
             "files.read:",
