@@ -12,7 +12,7 @@
 
 mod bits;
 mod decode;
-pub mod detector;
+mod detector;
 mod detectors;
 mod engine;
 mod hidden;

@@ -66,14 +66,17 @@ impl State<'_> {
         let letters = bits::of(block, bits::letters);
         let joined = bits::of(block, |bytes| bits::equal(bytes, b'_') | bits::equal(bytes, b'-'));
         let ats = bits::of(block, |bytes| bits::equal(bytes, b'@'));
-        let separators =
-            bits::of(block, |bytes| bits::equal(bytes, b' ') | bits::equal(bytes, b')') | bits::range(bytes, b'-', 3));
         let alphanumeric = digits | letters;
         self.long(offset, alphanumeric, alphanumeric | joined, found);
 
         let starts = digits & !(digits << 1 | self.digit_before);
         self.digit_before = digits >> 63;
         let mut marks = starts | ats;
+        if marks == 0 {
+            return;
+        }
+        let separators =
+            bits::of(block, |bytes| bits::equal(bytes, b' ') | bits::equal(bytes, b')') | bits::range(bytes, b'-', 3));
         while marks != 0 {
             let place = marks.trailing_zeros();
             marks &= marks - 1;

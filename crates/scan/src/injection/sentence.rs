@@ -86,8 +86,44 @@ pub fn read(text: &[u8], reader: &mut impl Reader) {
 /// Nearly all of source code ends here, so this is what decides how fast code is read. What it counts are three bytes
 /// that follow each other, and the middle one of them.
 fn is_prose(line: &[u8]) -> bool {
-    let (mut between, mut signs, mut quotes, mut wide) = (0, 0, 0, 0);
-    let mut from = 0;
+    let is_blank = |bytes| bits::equal(bytes, b' ');
+    let between = count(line, |block| {
+        let letters = bits::of(block, bits::letters);
+        letters & bits::of(block, is_blank) >> 1 & letters >> 2
+    });
+    let has_words = between >= 2 || (between == 1 && line.len() < 48);
+    if !has_words {
+        return !line.is_ascii() && is_wide(line);
+    }
+    let quotes = || {
+        count(line, |block| {
+            let quote = |bytes| {
+                let quotes = bits::equal(bytes, b'"') | bits::equal(bytes, b'\'') | bits::equal(bytes, b'`');
+                quotes | bits::equal(bytes, b'/') | bits::equal(bytes, b'#')
+            };
+            bits::of(block, quote) >> 1
+        })
+    };
+    let signs = count(line, |block| {
+        let sign = |bytes| {
+            let opening = bits::equal(bytes, b'(') | bits::equal(bytes, b'_') | bits::equal(bytes, b'{');
+            opening | bits::equal(bytes, b'=') | bits::equal(bytes, b';')
+        };
+        bits::of(block, sign) >> 1
+    });
+    let is_statement = signs * 2 > between && quotes() == 0;
+    !is_statement || is_wide(line)
+}
+
+/// Whether three of its bytes begin letters beyond Latin.
+fn is_wide(line: &[u8]) -> bool {
+    count(line, |block| bits::of(block, |bytes| bits::range(bytes, 0xC3, 0x3D))) >= 3
+}
+
+/// How many of the places from which three bytes can be read have the bit that is given for them.
+#[inline(always)]
+fn count(line: &[u8], bits: impl Fn(&[u8; BLOCK]) -> u64) -> u32 {
+    let (mut sum, mut from) = (0, 0);
     while let Some(rest) = line.get(from..).filter(|rest| rest.len() > 2) {
         let mut padded = [0; BLOCK];
         let block = rest.first_chunk().unwrap_or_else(|| {
@@ -96,26 +132,11 @@ fn is_prose(line: &[u8]) -> bool {
             }
             &padded
         });
-        let count = rest.len().min(BLOCK) - 2;
-        let all = u64::MAX >> (BLOCK - count);
-        let letters = bits::of(block, bits::letters);
-        let blanks = bits::of(block, |bytes| bits::equal(bytes, b' '));
-        between += (letters & blanks >> 1 & letters >> 2 & all).count_ones();
-        let sign = |bytes| {
-            let opening = bits::equal(bytes, b'(') | bits::equal(bytes, b'_') | bits::equal(bytes, b'{');
-            opening | bits::equal(bytes, b'=') | bits::equal(bytes, b';')
-        };
-        signs += (bits::of(block, sign) >> 1 & all).count_ones();
-        let quote = |bytes| {
-            let quotes = bits::equal(bytes, b'"') | bits::equal(bytes, b'\'') | bits::equal(bytes, b'`');
-            quotes | bits::equal(bytes, b'/') | bits::equal(bytes, b'#')
-        };
-        quotes += (bits::of(block, quote) >> 1 & all).count_ones();
-        wide += (bits::of(block, |bytes| bits::range(bytes, 0xC3, 0x3D)) & all).count_ones();
-        from += count;
+        let places = rest.len().min(BLOCK) - 2;
+        sum += (bits(block) & u64::MAX >> (BLOCK - places)).count_ones();
+        from += places;
     }
-    let statement = quotes == 0 && signs * 2 > between;
-    (between >= 2 || (between == 1 && line.len() < 48)) && !statement || wide >= 3
+    sum
 }
 
 struct State<'a, R> {

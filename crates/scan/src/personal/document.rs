@@ -74,9 +74,10 @@ pub(super) fn find(text: &[u8], start: usize, end: usize) -> Option<Found> {
         return None;
     }
     let hyphened = run_end(text, start, 24, |byte| byte.is_ascii_alphanumeric() || byte == b'-');
-    let words = [Word::of(text, start, end), Word::of(text, start, hyphened)];
+    let plain = Word::of(text, start, end);
+    let other = (hyphened > end).then(|| Word::of(text, start, hyphened));
     DOCUMENTS.iter().find_map(|document| {
-        let word = words.get(usize::from(document.may_have_hyphens))?;
+        let word = other.as_ref().filter(|_| document.may_have_hyphens).unwrap_or(&plain);
         let is_form = word.is_number && document.lengths.contains(&word.signs) && word.digits >= document.digits_min;
         (is_form && is_before(text, start, LABEL_BYTES, document.words)).then_some(Found {
             kind: document.kind,

@@ -74,7 +74,7 @@ fn number(spot: &Spot<'_>, report: &mut dyn FnMut(Hit)) {
 fn iban_before(text: &[u8], start: usize) -> Option<Found> {
     (1..=3).filter_map(|groups| start.checked_sub(groups * 5)).find_map(|first| {
         let is_grouped = matches!(at(text, first + 4), b' ' | b'-') && !before(text, first).is_ascii_alphanumeric();
-        iban::find(text, first).filter(|_| is_grouped)
+        if is_grouped { iban::find(text, first) } else { None }
     })
 }
 

@@ -144,7 +144,13 @@ pub(super) const NAMES: &[&str] = &[
 /// A number of digits that starts with this group.
 pub(super) fn find(text: &[u8], groups: &Groups, first: usize) -> Option<Found> {
     let mut weaker: Option<Found> = None;
-    for form in FORMS {
+    // Each shape begins with the length of a first group, which rules out nearly all of them.
+    let opening = match u8::try_from(groups.digits(first)) {
+        Ok(digits @ 1..=9) => b'0' + digits,
+        Ok(digits @ 10..=35) => b'a' + (digits - 10),
+        _ => return finnish(text, groups.range(first).start),
+    };
+    for form in FORMS.iter().filter(|form| form.shape.first() == Some(&opening)) {
         let Some(span) = groups.matches(text, first, form.shape) else { continue };
         if !(form.check)(part(text, span.clone())) {
             continue;
