@@ -1,4 +1,4 @@
-//! The contributor's entry points: `cargo xtask setup|demo|test|bench|eval|train|tidy|codegen`. Everything a person
+//! The contributor's entry points: `cargo xtask setup|demo|test|bench|eval|mutants|train|tidy|codegen`. Everything a person
 //! or a build server needs stands behind one of these words, and each says what it does while it does it.
 //! Never part of the product, and kept to two dependencies so that it is ready in seconds. Start reading
 //! at `test.rs`, which calls most of the others.
@@ -14,6 +14,7 @@ mod demo;
 mod eval;
 mod fuzz;
 mod injection;
+mod mutants;
 mod setup;
 mod shell;
 mod test;
@@ -32,7 +33,9 @@ usage: cargo xtask COMMAND
   test [--no-setup]     set up, then every check: format, tidy, lints, tests, generated files, fuzz smoke
   bench [NAME…] [--json FILE] [--rounds N]
                         measure against peers; without a name, everything (names: `cargo xtask bench --list`)
-  eval NAME [ARGS…]     how well detectors do on labelled data (names: injection, personal, secrets)
+  eval NAME [ARGS…]     how well detectors do on labelled data (names: injection, personal, secrets), or how
+                        far Rego is OPA's (name: rego)
+  mutants [ARGS…]       change the code in small ways and see whether a test notices (`cargo mutants`)
   train injection [--check]
                         write the weights of the injection classifier, or fail if they come out otherwise
   tidy                  the house rules: storeys, module docs, file lengths, links, names
@@ -66,6 +69,7 @@ fn dispatch(arguments: &[String]) -> Result<()> {
         ("test", ["--no-setup"]) => test::test(test::Setup::Skip),
         ("bench", rest) => bench::bench(rest),
         ("eval", rest) => eval::eval(rest),
+        ("mutants", rest) => mutants::mutants(rest),
         ("train", ["injection"]) => injection::train(&[]),
         ("train", ["injection", "--check"]) => injection::train(&["--check"]),
         ("tidy", []) => tidy::tidy(),

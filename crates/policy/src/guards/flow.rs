@@ -140,10 +140,16 @@ fn comes_from(deed: &Deed, session: &Session, wanted: Provenance) -> bool {
         };
     };
     match deed {
-        Deed::ToolCall { arguments, .. } => values(arguments, 0, &mut 0, &mut look),
+        Deed::ToolCall { arguments, .. } => {
+            let whole = values(arguments, 0, &mut 0, &mut look);
+            found |= !whole;
+        }
         Deed::MessageSend { recipient, .. } => look(recipient),
         Deed::BrowserAct { url, .. } => look(url_host(url).unwrap_or(url)),
-        Deed::ExecRun { args, .. } => args.iter().skip(1).take(ARGUMENTS_MAX).for_each(|argument| look(argument)),
+        Deed::ExecRun { args, .. } => {
+            args.iter().skip(1).take(ARGUMENTS_MAX).for_each(|argument| look(argument));
+            found |= args.len() > ARGUMENTS_MAX + 1;
+        }
         Deed::ComputerAct { target, .. } => target.as_deref().into_iter().for_each(look),
         Deed::FileRead { path } | Deed::FileWrite { path, .. } | Deed::FilePatch { path, .. } => {
             // People name files by their last part as well.
@@ -156,23 +162,26 @@ fn comes_from(deed: &Deed, session: &Session, wanted: Provenance) -> bool {
     found
 }
 
-/// Tells the strings and numbers in a tool's arguments, a bounded number of them.
-fn values(value: &Value, depth: usize, count: &mut usize, look: &mut impl FnMut(&str)) {
+/// Tells the strings and numbers in a tool's arguments. `false` when there are more, or deeper, than are looked at: what
+/// stands there may be anything.
+fn values(value: &Value, depth: usize, count: &mut usize, look: &mut impl FnMut(&str)) -> bool {
     if depth > DEPTH_MAX || *count >= ARGUMENTS_MAX {
-        return;
+        return false;
     }
     match value {
         Value::String(text) => {
             *count += 1;
             look(url_host(text).unwrap_or(text));
+            true
         }
         Value::Number(number) => {
             *count += 1;
             look(&number.to_string());
+            true
         }
-        Value::Array(items) => items.iter().for_each(|item| values(item, depth + 1, count, look)),
-        Value::Object(fields) => fields.values().for_each(|field| values(field, depth + 1, count, look)),
-        Value::Null | Value::Bool(_) => {}
+        Value::Array(items) => items.iter().all(|item| values(item, depth + 1, count, look)),
+        Value::Object(fields) => fields.values().all(|field| values(field, depth + 1, count, look)),
+        Value::Null | Value::Bool(_) => true,
     }
 }
 

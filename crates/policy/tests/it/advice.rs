@@ -498,3 +498,19 @@ tests:
         set.coverage(&results).into_iter().map(|covered| (covered.rule.rule, covered.cases)).collect();
     assert_eq!(coverage, [("messages.deny[0]".to_owned(), 1), ("flow[0]".to_owned(), 1)]);
 }
+
+#[test]
+fn budgets_and_flow_say_what_they_do() {
+    let set = set(
+        "budgets: { session: { requests: 5, time: 2h }, over: ask }\nflow: [{ when: { read: untrusted }, ask: [exec, net] }]",
+    );
+    let lines: Vec<String> = set.explain().layers.into_iter().flat_map(|layer| layer.lines).collect();
+    for line in [
+        "budgets: budgets.session.requests: at most 5",
+        "budgets: budgets.session.time: at most 2h",
+        "budgets: what would go over: ask",
+        "flow: flow[0]: when data labelled untrusted was read, asks a person for 2 kinds of action",
+    ] {
+        assert!(lines.iter().any(|told| told == line), "{line}: {lines:#?}");
+    }
+}

@@ -63,11 +63,19 @@ fn verdicts_say_what_held_a_line_back() {
         (&["sh", "-c", "id; vault read x"][..], "`vault read x`"),
         (&["env", "A=b", "xargs", "vault"], "`vault`"),
         (&["sh", "-c", "id && nproc"], "`nproc`"),
+        (&["sh", "-c", "vault first; vault second"], "`vault first`"),
     ] {
         let said = findings(argv);
         assert!(said.ends_with(command), "{argv:?}: {said}");
     }
     assert_eq!(findings(&["vault", "read"]), "");
+    // What a program is told it is called changes nothing about what a shell does.
+    let named = Deed::ExecRun {
+        program: "/bin/sh".into(),
+        args: ["login", "-c", "vault x"].map(str::to_owned).into(),
+        cwd: None,
+    };
+    assert_eq!(set.verdict(&named).rule.rule, "exec.deny[0]");
     assert_eq!(findings(&["sh", "-c", "id"]), "");
     assert_eq!(verdict(&["sh", "-c", "id | id"]), "allow exec.allow[0]: the rule `id` allows it");
     assert!(verdict(&["sh", "-c", "eval id"]).starts_with("ask exec.unclear: the command line can't be followed"));
@@ -76,6 +84,17 @@ fn verdicts_say_what_held_a_line_back() {
     // Written out, a line is taken at its word, and a stricter rule still holds.
     assert!(verdict(&["timeout", "5", "./check.sh"]).starts_with("allow exec.allow[1]"));
     assert!(verdict(&["timeout", "5", "./other.sh"]).starts_with("ask exec.default"));
+}
+
+/// Where programs start freely, a line that can't be followed is still asked about: nobody knows what it would start.
+#[test]
+fn a_free_default_vouches_for_nothing() {
+    let set = set("bartizan: 1\nexec: { default: allow, deny: [vault] }");
+    let effect = |text: &str| set.verdict(&exec(&["sh", "-c", text].map(str::to_owned))).rule.rule;
+    assert_eq!(effect("id; nproc"), "exec.default");
+    assert_eq!(effect("eval \"$x\""), "exec.unclear");
+    assert_eq!(effect("$x vault"), "exec.unclear");
+    assert_eq!(effect("id; vault"), "exec.deny[0]");
 }
 
 #[test]

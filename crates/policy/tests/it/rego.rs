@@ -175,17 +175,20 @@ quiet := 1 if input.deed.kind == \"nothing\"
 quiet := 2 if input.deed.kind == \"never\"
 kind := \"a\" if input.deed.kind == \"exec.run\"
 kind := concat(\"\", [\"a\"]) if input.deed.args
+default loud := 3
+loud := 1 if input.deed.kind == \"exec.run\"
+loud := 2 if input.deed.kind == \"never\"
 absent := 1 if input.deed.kind == \"nothing\"
 absent := 2 if input.deed.kind == \"never\"
 size(x) := \"none\" if count(x) == 0
 size([one]) := concat(\" \", [\"one\", one])
 size(x) := \"some\" if count(x) > 1
 else := \"odd\" if x == 7
-deny contains concat(\", \", [kind, size([]), size([\"x\"]), size([1, 2]), sprintf(\"%d\", [quiet])]) if not absent
+deny contains concat(\", \", [kind, size([]), size([\"x\"]), size([1, 2]), sprintf(\"%d %d\", [quiet, loud])]) if not absent
 ",
     )
     .unwrap();
-    assert_eq!(set.verdict(&exec(&["ls"])).reason, "a, none, one x, some, 3");
+    assert_eq!(set.verdict(&exec(&["ls"])).reason, "a, none, one x, some, 3 1");
 }
 
 /// What the engine would read otherwise than OPA, without saying so.

@@ -418,3 +418,20 @@ fn a_tightened_policy_reaches_what_was_begun() {
         assert_eq!(tightened.decide_with(&deed, &story.look(&id, &[])).effect(), Effect::Allow, "{rules}");
     }
 }
+
+/// Where more is given than is looked at, what matters could stand in the rest.
+#[test]
+fn arguments_that_are_too_many_or_too_deep_may_come_from_anywhere() {
+    let set = set(&format!("{RULES}flow: [{{ when: {{ argument: untrusted }}, ask: [tool, exec] }}]"));
+    let story = Story::new(&set);
+    let nested = |depth: usize| (0..depth).fold(serde_json::json!("fine"), |inner, _| serde_json::json!([inner]));
+    let many = |count: usize| tool(serde_json::json!({ "to": vec!["fine"; count] }));
+    let exec = |count: usize| Deed::ExecRun { program: "cc".into(), args: vec!["cc".into(); count], cwd: None };
+    let effect = |deed: &Deed| story.act(deed).effect;
+    for fine in [tool(nested(16)), many(64), exec(65)] {
+        assert_eq!(effect(&fine), Effect::Allow, "{fine:?}");
+    }
+    for held in [tool(nested(17)), many(65), exec(66)] {
+        assert_eq!(effect(&held), Effect::Ask, "{held:?}");
+    }
+}
