@@ -1,6 +1,6 @@
 //! The scanner: says what is seen in content, and where.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::{Arc, LazyLock, OnceLock};
 
 use crate::detector::{Detector, Feature};
 use crate::detectors;
@@ -41,11 +41,35 @@ impl Default for Options {
     }
 }
 
-/// Looks at content and says what is in it. Cheap to clone and shared freely between threads.
+/// Looks at content and says what is in it. Cheap to clone and shared freely between threads. Its detectors are compiled
+/// when it is first asked, which takes some milliseconds: whoever never meets content doesn't wait for them.
 #[derive(Clone)]
 pub struct Scanner {
-    sight: Arc<Sight>,
-    options: Arc<Options>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    options: Options,
+    sight: OnceLock<Sight>,
+}
+
+impl Shared {
+    fn sight(&self) -> &Sight {
+        self.sight.get_or_init(|| sight(&self.options))
+    }
+}
+
+fn sight(options: &Options) -> Sight {
+    let wanted = |class: Class| options.classes.contains(&class);
+    let prose: &[&dyn Feature] = if options.prose { PROSE } else { &[] };
+    let features = FEATURES.iter().chain(prose).copied();
+    Sight {
+        engine: Engine::new(all().filter(|detector| wanted(detector.class))),
+        features: features.filter(|feature| wanted(feature.class())).collect(),
+        decode: options.decode,
+        hidden: wanted(Class::Hidden),
+        whole_blocks: false,
+    }
 }
 
 static STANDARD: LazyLock<Scanner> = LazyLock::new(|| Scanner::new(Options::default()));
@@ -60,35 +84,25 @@ impl Scanner {
     /// A scanner of one's own; make it once and keep it.
     #[must_use]
     pub fn new(options: Options) -> Self {
-        let wanted = |class: Class| options.classes.contains(&class);
-        let prose: &[&dyn Feature] = if options.prose { PROSE } else { &[] };
-        let features = FEATURES.iter().chain(prose).copied();
-        let sight = Sight {
-            engine: Engine::new(all().filter(|detector| wanted(detector.class))),
-            features: features.filter(|feature| wanted(feature.class())).collect(),
-            decode: options.decode,
-            hidden: wanted(Class::Hidden),
-            whole_blocks: false,
-        };
-        Self { sight: Arc::new(sight), options: Arc::new(options) }
+        Self { shared: Arc::new(Shared { options, sight: OnceLock::new() }) }
     }
 
     /// What it looks for.
     #[must_use]
     pub fn options(&self) -> &Options {
-        &self.options
+        &self.shared.options
     }
 
     /// What is seen in these bytes, in the order in which it begins; of one class, nothing overlaps.
     #[must_use]
     pub fn scan(&self, bytes: &[u8]) -> Vec<Sighting> {
-        settle(Cursor::all(&self.sight, bytes))
+        settle(Cursor::all(self.shared.sight(), bytes))
     }
 
     /// For content that comes in pieces.
     #[must_use]
     pub fn stream(&self) -> ScanStream {
-        ScanStream { sight: Arc::clone(&self.sight), cursor: Cursor::new(), held: Vec::new() }
+        ScanStream { shared: Arc::clone(&self.shared), cursor: Cursor::new(), held: Vec::new() }
     }
 
     /// As [`Self::scan`]; spans begin and end at characters.
@@ -105,7 +119,7 @@ impl Scanner {
 
 impl std::fmt::Debug for Scanner {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("Scanner").field("options", &self.options).finish_non_exhaustive()
+        formatter.debug_struct("Scanner").field("options", self.options()).finish_non_exhaustive()
     }
 }
 
@@ -113,7 +127,7 @@ impl std::fmt::Debug for Scanner {
 ///
 /// It holds less than 8 MiB, whatever comes.
 pub struct ScanStream {
-    sight: Arc<Sight>,
+    shared: Arc<Shared>,
     cursor: Cursor,
     held: Vec<u8>,
 }
@@ -127,7 +141,7 @@ impl ScanStream {
             self.held.extend_from_slice(part);
             while self.held.len() > self.cursor.size() {
                 let segment = self.held.get(..self.cursor.size()).unwrap_or_default();
-                let (finds, used) = self.cursor.step(&self.sight, segment, false);
+                let (finds, used) = self.cursor.step(self.shared.sight(), segment, false);
                 sightings.append(&mut settle(finds));
                 self.held.drain(..used);
             }
@@ -138,7 +152,7 @@ impl ScanStream {
     /// Gives what is seen in the rest.
     #[must_use]
     pub fn finish(mut self) -> Vec<Sighting> {
-        settle(self.cursor.step(&self.sight, &self.held, true).0)
+        settle(self.cursor.step(self.shared.sight(), &self.held, true).0)
     }
 }
 

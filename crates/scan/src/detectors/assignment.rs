@@ -1,6 +1,6 @@
 //! Values assigned to a name that says they are secret: in shells, code, YAML, JSON and command lines.
 
-use crate::detector::{Detector, Found, Hint, Look, secret};
+use crate::detector::{Detector, Found, Hint, Look, Spot, secret};
 use crate::redactor::is_marker;
 
 macro_rules! secret_names {
@@ -33,7 +33,8 @@ pub(super) const RULES: &[Detector] = &[
             concat!("(?i)", secret_names!(), r#"(?:\\*["'])?[ \t]*(?:=>|:=|=|:|%3d)[ \t]*"#, value!()),
             is_assigned_secret,
         ),
-    ),
+    )
+    .sifted(is_assigned_to),
     secret(
         "secret",
         &[Hint::AnyCase(FLAG_HINTS)],
@@ -47,6 +48,18 @@ pub(super) const RULES: &[Detector] = &[
         ),
     ),
 ];
+
+/// The longest that a name goes on behind its hint: `s` and two of `_access_secret`.
+const SUFFIX_BYTES_MAX: usize = 32;
+
+/// Whether something is assigned to the name that the hint begins. What may stand between is a little more than the
+/// pattern allows.
+fn is_assigned_to(spot: &Spot<'_>) -> bool {
+    let part_of_name = |byte: &u8| byte.is_ascii_alphanumeric() || b"_-".contains(byte);
+    let name = spot.after().iter().take(SUFFIX_BYTES_MAX).take_while(|byte| part_of_name(byte)).count();
+    let next = spot.after().iter().skip(name).find(|byte| !b"\\\"' \t".contains(byte));
+    next.is_some_and(|byte| b"=:%".contains(byte))
+}
 
 const HINTS: &[&str] = &[
     "password",
@@ -208,6 +221,10 @@ fn is_variable(secret: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+    use regex_automata::meta::Regex;
+    use regex_automata::util::syntax;
+
     use super::*;
     use crate::detectors::testing::check;
 
@@ -242,6 +259,23 @@ mod tests {
         check("PWD=/home/me OLDPWD=/tmp");
         check("if password == other");
         check("deploy --token --verbose");
+    }
+
+    proptest! {
+        #[test]
+        fn the_sieve_keeps_what_the_pattern_finds(
+            name in "(?i)(pwd|token|credential|api[_-]?key|secret)",
+            suffix in "(?i)s?([_-](access[_-])?(key|value|hash|base64)){0,2}",
+            between in r#"\\{0,3}["']?[ \t]{0,3}(=>|:=|=|:|%3d|%3D)?[ \t]{0,3}"#,
+            value in r#"["']?[a-z0-9 ]{0,12}["']?"#,
+        ) {
+            let text = format!("{name}{suffix}{between}{value}");
+            let Detector { look: Look::From(pattern, _), .. } = &RULES[0] else { unreachable!() };
+            let pattern = Regex::builder().syntax(syntax::Config::new().unicode(false).utf8(false)).build(pattern).unwrap();
+            let spot = Spot { text: text.as_bytes(), at: 0..name.len() };
+            let found = pattern.find(text.as_bytes()).is_some_and(|found| found.start() == 0);
+            prop_assert!(is_assigned_to(&spot) || !found, "{text}");
+        }
     }
 
     #[test]

@@ -67,7 +67,8 @@ pub(super) const RULES: &[Detector] = &[
         "vault-token",
         &[Hint::Word { digits: 2, bytes: 24 }],
         Look::Around(2, r"\b[sbr]\.[A-Za-z0-9]{24}\b", old_vault_token),
-    ),
+    )
+    .sifted(|spot| matches!(spot.before(2), [b's' | b'b' | b'r', b'.'])),
     secret("pulumi-token", &[Hint::Opens(&["pul-"])], Look::From(r"\bpul-[a-f0-9]{40}\b", hex_token)),
     secret(
         "doppler-token",

@@ -9,7 +9,8 @@ pub(super) const RULES: &[Detector] = &[
         "discord-token",
         &[Hint::Word { digits: 2, bytes: 23 }],
         Look::From(r"\b[MNO][A-Za-z0-9]{22,27}\.[A-Za-z0-9_-]{6}\.[A-Za-z0-9_-]{27,38}", random_token),
-    ),
+    )
+    .sifted(|spot| matches!(spot.hint(), [b'M' | b'N' | b'O', ..]) && spot.after().first() == Some(&b'.')),
     secret("discord-token", &[Hint::Opens(&["mfa."])], Look::From(r"\bmfa\.[A-Za-z0-9_-]{84}", random_token)),
     secret(
         "discord-webhook",

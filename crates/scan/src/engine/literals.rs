@@ -82,8 +82,7 @@ impl Literals {
                 (*opening, *mask) = (*byte | 0x20, 0xFF);
             }
             let (opening, mask) = (u64::from_le_bytes(opening), u64::from_le_bytes(mask));
-            for odd in [0, 1] {
-                let Some((offset, key)) = rarest(bytes, odd) else { continue };
+            for (offset, key) in rarest(bytes).into_iter().flatten() {
                 key.grams(|gram| {
                     let (word, bit) = hash(gram);
                     if let Some(word) = set.get_mut(word) {
@@ -95,10 +94,16 @@ impl Literals {
         }
         keyed.sort_by_key(|(bucket, _)| *bucket);
         keyed.truncate(usize::from(u16::MAX));
-        let mut starts = Box::new([0; BUCKETS + 1]);
-        for (bucket, start) in starts.iter_mut().enumerate() {
-            let before = keyed.partition_point(|(other, _)| *other < bucket);
-            *start = u16::try_from(before).unwrap_or(u16::MAX);
+        let mut starts = Box::new([0_u16; BUCKETS + 1]);
+        for (bucket, _) in &keyed {
+            if let Some(count) = starts.get_mut(bucket + 1) {
+                *count += 1;
+            }
+        }
+        let mut before = 0;
+        for start in starts.iter_mut() {
+            before += *start;
+            *start = before;
         }
         Self { set, starts, entries: keyed.into_iter().map(|(_, entry)| entry).collect() }
     }
@@ -198,36 +203,68 @@ fn four(bytes: &[u8]) -> u32 {
     bytes.first_chunk().map_or(0, |chunk| u32::from_le_bytes(*chunk))
 }
 
-/// The rarest bytes by which a literal can be found at even or at odd offsets, and where they are in it.
-fn rarest(literal: &[u8], odd: isize) -> Option<(isize, Key)> {
+/// The rarest bytes by which a literal can be found at even and at odd offsets, and where they are in it.
+fn rarest(literal: &[u8]) -> [Option<(isize, Key)>; 2] {
     let known = |bytes: &[u8; GRAM]| u32::from_le_bytes(*bytes) | FOLD;
     let weight = |gram: &[u8]| {
         let common = gram.array_windows().filter(|three| is_common(three)).count();
         gram.iter().map(|byte| commonness(*byte)).sum::<u32>() + if common == gram.len() - 2 { 20 } else { 0 }
     };
-    let mut keys = Vec::new();
+    let mut best = [None; 2];
+    let mut consider = |offset: isize, key: Key, gram: &[u8]| {
+        // Four known bytes are always better than three.
+        let cost = (!matches!(key, Key::Whole(_)), weight(gram));
+        let [even, odd] = &mut best;
+        let place = if offset & 1 == 0 { even } else { odd };
+        if place.is_none_or(|(_, _, least)| cost < least) {
+            *place = Some((offset, key, cost));
+        }
+    };
     for (offset, gram) in (0_isize..).zip(literal.array_windows::<GRAM>()) {
-        keys.push((offset, Key::Whole(known(gram)), weight(gram)));
+        consider(offset, Key::Whole(known(gram)), gram);
     }
-    if let (Some([first, second, third]), true) = (literal.first_chunk(), literal.len() <= GRAM) {
-        keys.push((-1, Key::Last(known(&[0, *first, *second, *third])), weight(&[*first, *second, *third])));
+    if let (Some(three @ [first, second, third]), true) = (literal.first_chunk(), literal.len() <= GRAM) {
+        consider(-1, Key::Last(known(&[0, *first, *second, *third])), three);
     }
-    if let (Some([first, second, third]), true) = (literal.last_chunk(), literal.len() <= GRAM) {
-        let offset = isize::try_from(literal.len() - 3).ok()?;
-        keys.push((offset, Key::First(known(&[*first, *second, *third, 0])), weight(&[*first, *second, *third])));
+    if let (Some(three @ [first, second, third]), 3 | GRAM) = (literal.last_chunk(), literal.len()) {
+        let offset = if literal.len() == GRAM { 1 } else { 0 };
+        consider(offset, Key::First(known(&[*first, *second, *third, 0])), three);
     }
-    // Four known bytes are always better than three.
-    let usable = keys.into_iter().filter(|(offset, ..)| offset.rem_euclid(2) == odd);
-    let best = usable.min_by_key(|(_, key, weight)| (!matches!(key, Key::Whole(_)), *weight))?;
-    Some((best.0, best.1))
+    best.map(|best| best.map(|(offset, key, _)| (offset, key)))
 }
 
+#[allow(clippy::indexing_slicing, reason = "places are below the length by construction")]
 fn is_common(three: &[u8; 3]) -> bool {
-    let [first, second, third] = three.map(|byte| byte.to_ascii_lowercase());
-    COMMON.as_bytes().as_chunks::<4>().0.binary_search(&[first, second, third, b' ']).is_ok()
+    /// A bit for each three letters.
+    static TABLE: [u64; LETTERS.pow(3).div_ceil(64)] = {
+        let (mut table, mut rest) = ([0; LETTERS.pow(3).div_ceil(64)], COMMON.as_bytes());
+        while let Some((three, more)) = rest.split_first_chunk() {
+            if let Some(place) = place_of(three) {
+                table[place / 64] |= 1 << (place % 64);
+            }
+            rest = more.split_at(1).1;
+        }
+        table
+    };
+    place_of(three).is_some_and(|place| TABLE[place / 64] >> (place % 64) & 1 != 0)
 }
 
-/// In the order of the alphabet: three letters that are common in code and prose: counted over published source.
+const LETTERS: usize = 26;
+
+/// The place of three letters among all; capitals are the same letters.
+const fn place_of([first, second, third]: &[u8; 3]) -> Option<usize> {
+    match (letter(*first), letter(*second), letter(*third)) {
+        (Some(first), Some(second), Some(third)) => Some((first * LETTERS + second) * LETTERS + third),
+        _ => None,
+    }
+}
+
+const fn letter(byte: u8) -> Option<usize> {
+    let byte = byte.to_ascii_lowercase();
+    if byte.is_ascii_lowercase() { Some((byte - b'a') as usize) } else { None }
+}
+
+/// Three letters that are common in code and prose: counted over published source.
 const COMMON: &str = concat!(
     "abl ack act add age ain ait ali all alu ame and ang ard arg ars art ass atc ate ath ati ato atu aul ",
     "bje ble buf byt cal cfg cha che clo cod com con cra cti dat ded def del den der ead eam eat eco ect ",

@@ -196,6 +196,9 @@ impl Engine {
             return;
         }
         let detector = compiled.detector;
+        if detector.sieve.is_some_and(|passes| !passes(&Spot { text, at: at.clone() })) {
+            return;
+        }
         let mut add = |kind, score, span: Range<usize>| {
             finds.push(Find { class: detector.class, kind, score, span, rank: index });
         };

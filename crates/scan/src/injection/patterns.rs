@@ -9,7 +9,7 @@ use crate::{
 };
 
 const fn injection(kind: &'static str, hints: &'static [Hint], look: Look) -> Detector {
-    Detector { class: Class::Injection, kind, hints, look }
+    Detector { class: Class::Injection, kind, hints, sieve: None, look }
 }
 
 /// Forms that harmless text hardly has.

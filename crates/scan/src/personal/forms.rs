@@ -25,7 +25,7 @@ pub(crate) const ALL: &[&[Detector]] = &[&[
 ]];
 
 const fn personal(kind: &'static str, hints: &'static [Hint], parse: fn(&Spot<'_>, &mut dyn FnMut(Hit))) -> Detector {
-    Detector { class: Class::Personal, kind, hints, look: Look::Parse(parse) }
+    Detector { class: Class::Personal, kind, hints, sieve: None, look: Look::Parse(parse) }
 }
 
 impl From<Found> for Hit {
