@@ -200,8 +200,12 @@ fn accept(context: &Arc<Context>, listener: TcpListener, kind: Kind) -> JoinHand
         loop {
             tokio::select! {
                 () = &mut stopped => {
-                    // What was made before the end waits in the backlog.
-                    while let Ok(Ok((stream, peer))) = tokio::time::timeout(Duration::ZERO, listener.accept()).await {
+                    // What was made before the end waits in the backlog: asked of the kernel, for the runtime may not
+                    // have heard of it yet, and a timer would have each run wait for its next tick.
+                    let Ok(backlog) = listener.into_std() else { return connections };
+                    while let Ok((stream, peer)) = backlog.accept() {
+                        let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
+                        let Ok(stream) = stream else { continue };
                         start(&context, &mut connections, kind, stream, peer);
                     }
                     return connections;
