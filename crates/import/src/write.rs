@@ -21,6 +21,17 @@ impl Writer {
         self.text.push('\n');
     }
 
+    /// What a policy begins with; without a name or a description where it has none.
+    pub(crate) fn heading(&mut self, name: &str, description: &str) {
+        self.word("bartizan", 1);
+        for (key, value) in [("name", name), ("description", description)] {
+            if !value.is_empty() {
+                self.text(key, value);
+            }
+        }
+        self.blank();
+    }
+
     /// A comment; control characters can't end it early.
     pub(crate) fn comment(&mut self, text: &str) {
         let text: String = text.chars().map(|c| if c.is_control() || is_break(c) { ' ' } else { c }).collect();

@@ -14,14 +14,7 @@ pub(crate) fn write(resolved: &Resolved, report: &mut Report) -> String {
         "Imported from a Clawdstrike policy in compat mode: it decides as that program did, its holes included,",
     );
     out.comment("so that both can be compared. To work under, import again with `--mode hardened`.");
-    out.word("bartizan", 1);
-    if !policy.name.is_empty() {
-        out.text("name", &policy.name);
-    }
-    if !policy.description.is_empty() {
-        out.text("description", &policy.description);
-    }
-    out.blank();
+    out.heading(&policy.name, &policy.description);
     out.comment("Nothing is held back here; `compat` does that.");
     for section in ["files", "exec", "tools", "secrets", "models", "messages"] {
         out.section(section, |out| out.word("default", "allow"));

@@ -11,14 +11,7 @@ pub(crate) fn write(resolved: &Resolved, report: &mut Report) -> String {
     let mut out = Writer::default();
     let policy = &resolved.policy;
     out.comment("Imported from a Clawdstrike policy in hardened mode: the same intent under Bartizan's rules.");
-    out.word("bartizan", 1);
-    if !policy.name.is_empty() {
-        out.text("name", &policy.name);
-    }
-    if !policy.description.is_empty() {
-        out.text("description", &policy.description);
-    }
-    out.blank();
+    out.heading(&policy.name, &policy.description);
     files(resolved, &mut out, report);
     exec(resolved, &mut out, report);
     net(resolved, &mut out, report);

@@ -170,14 +170,8 @@ fn guards(base: Guards, child: Guards, emptied: &mut Vec<&'static str>) -> Guard
             }
             Egress {
                 enabled: child.enabled,
-                allow: replaced(
-                    child.allow,
-                    effective(base.allow.unwrap_or_default(), &child.additional_allow, &child.remove_allow),
-                ),
-                block: replaced(
-                    child.block,
-                    effective(base.block.unwrap_or_default(), &child.additional_block, &child.remove_block),
-                ),
+                allow: joined(base.allow, child.allow, &child.additional_allow, &child.remove_allow),
+                block: joined(base.block, child.block, &child.additional_block, &child.remove_block),
                 default_action: child.default_action.or(base.default_action),
                 ..Egress::default()
             }
@@ -188,14 +182,8 @@ fn guards(base: Guards, child: Guards, emptied: &mut Vec<&'static str>) -> Guard
             }
             McpTool {
                 enabled: child.enabled,
-                allow: replaced(
-                    child.allow,
-                    effective(base.allow.unwrap_or_default(), &child.additional_allow, &child.remove_allow),
-                ),
-                block: replaced(
-                    child.block,
-                    effective(base.block.unwrap_or_default(), &child.additional_block, &child.remove_block),
-                ),
+                allow: joined(base.allow, child.allow, &child.additional_allow, &child.remove_allow),
+                block: joined(base.block, child.block, &child.additional_block, &child.remove_block),
                 require_confirmation: replaced(
                     child.require_confirmation,
                     base.require_confirmation.unwrap_or_default(),
@@ -239,6 +227,16 @@ fn effective(mut list: Vec<String>, added: &[String], removed: &[String]) -> Vec
 
 fn or_list(child: Vec<String>, base: Vec<String>) -> Vec<String> {
     if child.is_empty() { base } else { child }
+}
+
+/// A list of two levels: the child's own where it has one, else the base's with what the child adds and takes away.
+fn joined(
+    base: Option<Vec<String>>,
+    own: Option<Vec<String>>,
+    added: &[String],
+    removed: &[String],
+) -> Option<Vec<String>> {
+    replaced(own, effective(base.unwrap_or_default(), added, removed))
 }
 
 fn replaced(child: Option<Vec<String>>, merged: Vec<String>) -> Option<Vec<String>> {
