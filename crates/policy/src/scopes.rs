@@ -3,21 +3,11 @@
 
 use bartizan_model::Scope;
 
-use crate::load::Source;
+use crate::builtin;
+use crate::load::{Source, parse};
 
 /// Where its rules say they come from.
 const NAME: &str = "granted scopes";
-
-/// Trees of programs and libraries: a program that may be started needs them, and what the policy itself keeps from
-/// them stays kept.
-const PROGRAMS: &[&str] = &[
-    "/usr/**",
-    "/{bin,sbin,lib,lib32,lib64,libx32}/**",
-    "/opt/**",
-    "/nix/store/**",
-    "/etc/**",
-    "/var/lib/{dpkg,ca-certificates}/**",
-];
 
 /// The policy in which these scopes are granted and nothing else is. Each becomes one line, so a verdict's rule leads
 /// back to it.
@@ -109,7 +99,7 @@ impl Sections {
     }
 
     fn write(&self) -> String {
-        let programs: Vec<String> = PROGRAMS.iter().map(|tree| quoted(tree)).collect();
+        let programs: Vec<String> = programs().iter().map(|tree| quoted(tree)).collect();
         let mut text = format!("bartizan: 1\nname: {}\nfiles:\n  default: deny\n", quoted(NAME));
         text.push_str(&list("programs", &programs));
         // Both lists are there even when they are empty: left out, one would follow the other.
@@ -130,6 +120,14 @@ impl Sections {
         text.push_str("browser: { default: deny }\ncomputer: { default: deny }\n");
         text
     }
+}
+
+/// The trees of programs and libraries that even `strict` shows: a program that may be started needs them, and what the
+/// policy in force keeps from them stays kept.
+fn programs() -> Vec<String> {
+    let strict = builtin::text("strict").and_then(|text| parse(text.as_bytes()).ok());
+    let trees = strict.and_then(|strict| strict.files).and_then(|files| files.programs);
+    trees.into_iter().flatten().map(|tree| tree.value).collect()
 }
 
 fn list(name: &str, entries: &[String]) -> String {
