@@ -10,6 +10,7 @@ use bartizan_model::Scope;
 use bartizan_policy::builtin;
 use bartizan_policy::bundle::Bundle;
 use bartizan_policy::{Context, Loader, POLICY_BYTES_MAX, Policy, PolicySet, Source, granted};
+use clap::Args;
 
 use crate::account::Account;
 use crate::bundles::Bundles;
@@ -24,15 +25,19 @@ const PROJECT_FILE: &str = "bartizan.yaml";
 const BUNDLE_PREFIX: &str = "bundle:";
 
 /// What the user chose on the command line.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Args)]
 pub struct Choice {
-    /// `--persona`
+    /// The persona: a built-in or one of your own
+    #[arg(long, value_name = "NAME")]
     pub persona: Option<String>,
-    /// `--policy`
+    /// The policy, instead of the configured one; with `--persona` it narrows the persona
+    #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
-    /// `--overlay`, beside those of the settings
+    /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
+    #[arg(long = "overlay", value_name = "NAME")]
     pub overlays: Vec<String>,
-    /// `--grant`: when there are any, nothing else is granted
+    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
+    #[arg(long = "grant", value_name = "SCOPE")]
     pub grants: Vec<Scope>,
 }
 

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, BufRead, BufReader, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use bartizan_api::check::{CheckAnswer, CheckRequest, LINE_BYTES_MAX};
-use bartizan_model::{Action, ActionId, Principal, PrincipalKind, Scope};
+use bartizan_model::{Action, ActionId, Principal, PrincipalKind};
 use bartizan_scan::Redactor;
 use clap::Args;
 
@@ -26,18 +26,8 @@ use crate::wiring::{Trust, wire};
 /// recorded in the ledger. Lines of one `session` share what they read, did and used up.
 #[derive(Args)]
 pub struct Check {
-    /// Decide for this persona
-    #[arg(long, value_name = "NAME")]
-    persona: Option<String>,
-    /// Decide under this policy; with `--persona` it narrows the persona
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
-    #[arg(long, value_name = "NAME")]
-    overlay: Vec<String>,
-    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
-    #[arg(long, value_name = "SCOPE")]
-    grant: Vec<Scope>,
+    #[command(flatten)]
+    choice: Choice,
     /// The name of whoever acts, as it stands in the ledger
     #[arg(long, value_name = "NAME", default_value = "check")]
     agent: String,
@@ -46,7 +36,7 @@ pub struct Check {
 impl Check {
     pub fn run(self, home: Option<&Path>) -> anyhow::Result<ExitCode> {
         let home = Home::open(home)?;
-        let choice = Choice { persona: self.persona, policy: self.policy, overlays: self.overlay, grants: self.grant };
+        let choice = self.choice;
         let policies = Policies::load(&home, &choice, &std::env::current_dir()?)?;
         let trust = Trust::open(&home)?;
         let wired = wire(&home, &trust, policies.set.clone(), Vec::new())?;

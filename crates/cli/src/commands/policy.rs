@@ -1,12 +1,12 @@
 //! `bartizan policy`: what is in force, why, whether it does what its tests say, and what to add to it.
 
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use bartizan_ledger::{Index, Query};
-use bartizan_model::{Deed, Effect, Record, Scope, Verdict};
+use bartizan_model::{Deed, Effect, Record, Verdict};
 use bartizan_policy::{Coverage, PolicySet, parse_case};
 use clap::{Args, Subcommand};
 use serde_json::json;
@@ -50,18 +50,8 @@ pub enum Policy {
 /// Which policy.
 #[derive(Args)]
 pub struct Chosen {
-    /// This persona's
-    #[arg(long, value_name = "NAME")]
-    persona: Option<String>,
-    /// This file; with `--persona` it narrows the persona [default: the configured policy]
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Narrowed by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
-    #[arg(long, value_name = "NAME")]
-    overlay: Vec<String>,
-    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
-    #[arg(long, value_name = "SCOPE")]
-    grant: Vec<Scope>,
+    #[command(flatten)]
+    choice: Choice,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -105,13 +95,7 @@ pub struct Suggest {
 
 impl Chosen {
     fn load(&self, home: &Home) -> anyhow::Result<Policies> {
-        let choice = Choice {
-            persona: self.persona.clone(),
-            policy: self.policy.clone(),
-            overlays: self.overlay.clone(),
-            grants: self.grant.clone(),
-        };
-        Policies::load(home, &choice, &std::env::current_dir()?)
+        Policies::load(home, &self.choice, &std::env::current_dir()?)
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::fd::RawFd;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use bartizan_model::Scope;
 use bartizan_sandbox::ExitStatus;
 use clap::Args;
 
@@ -28,18 +27,8 @@ const EXIT_SIGNAL_BASE: i32 = 128;
 /// the program's exit status; 125 when Bartizan refused, 126 or 127 when the program can't be started.
 #[derive(Args)]
 pub struct Run {
-    /// The persona to run as: a built-in or one of your own
-    #[arg(long, value_name = "NAME")]
-    persona: Option<String>,
-    /// The policy to run under, instead of the configured one; with `--persona` it narrows the persona
-    #[arg(long, value_name = "FILE")]
-    policy: Option<PathBuf>,
-    /// Narrow it by this overlay: soc2, hipaa, gdpr, pci, eu, us or a file
-    #[arg(long, value_name = "NAME")]
-    overlay: Vec<String>,
-    /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
-    #[arg(long, value_name = "SCOPE")]
-    grant: Vec<Scope>,
+    #[command(flatten)]
+    choice: Choice,
     /// What to call this run [default: the program's name]
     #[arg(long, value_name = "NAME")]
     name: Option<String>,
@@ -59,13 +48,7 @@ impl Run {
         let home = Home::open(home)?;
         let events = self.json_events.map(EventStream::open).transpose()?.map(Arc::new);
         raise_open_files();
-        let wanted = Wanted {
-            choice: Choice { persona: self.persona, policy: self.policy, overlays: self.overlay, grants: self.grant },
-            name: self.name,
-            events,
-            command: self.command,
-            quiet: self.quiet,
-        };
+        let wanted = Wanted { choice: self.choice, name: self.name, events, command: self.command, quiet: self.quiet };
         // One thread is enough for decisions: traffic, the terminal and the ledger have threads of their own.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(crate::run::run(&home, style, wanted));
