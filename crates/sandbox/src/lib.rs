@@ -21,6 +21,7 @@ mod watch;
 
 pub use bartizan_jail::{Layer, LayerState, LayerStatus, Operation};
 pub use error::StartError;
+pub use helper::warm_up;
 pub use leftovers::{Leftovers, claim, collect_leftovers};
 pub use prepared::{PreparedBox, prepare};
 pub use probe::{LayerProbe, probe};

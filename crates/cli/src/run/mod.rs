@@ -180,6 +180,8 @@ fn box_name(run: &RunId) -> String {
 
 /// Runs the command in its box. The gate has the first word: what it refuses is never started.
 pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<ExitReport> {
+    // Beside the reading of keys and policy, on the thread that will make the box; a failure shows there.
+    drop(tokio::task::spawn_blocking(bartizan_sandbox::warm_up));
     let trust = Trust::open(home)?;
     let policies =
         Policies::load(home, &wanted.choice, &std::env::current_dir().context("the working directory is gone")?)?;
@@ -420,6 +422,7 @@ impl Inside<'_> {
         streams: &mut Streams,
         network: &Arc<Network>,
     ) -> anyhow::Result<ExitReport> {
+        streams.copy()?;
         let stopper = running.stopper();
         let noted = tokio::spawn(self.note_layers(&running, stopper.clone()));
         let requests = std::mem::replace(running.requests(), tokio::sync::mpsc::channel(1).1);

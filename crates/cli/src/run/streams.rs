@@ -46,11 +46,15 @@ impl Announcer {
     }
 }
 
+type Copier = Box<dyn FnOnce() + Send>;
+
 /// The streams of one run.
 pub struct Streams {
     with_terminal: bool,
     output_bytes_max: Option<u64>,
     terminal: Option<Terminal>,
+    /// What copies the program's output, from its start on.
+    copiers: Vec<Copier>,
     copies: Vec<Thread<()>>,
     overflowed: Arc<Notify>,
     announcer: Announcer,
@@ -64,6 +68,7 @@ impl Streams {
             with_terminal,
             output_bytes_max,
             terminal: None,
+            copiers: Vec::new(),
             copies: Vec::new(),
             overflowed: Arc::default(),
             announcer: Announcer { with_terminal, kept: Arc::default() },
@@ -127,8 +132,16 @@ impl Streams {
                 }
             }
         };
-        self.copies.push(std::thread::Builder::new().name("output".into()).spawn(copy)?);
+        self.copiers.push(Box::new(copy));
         Ok(writer)
+    }
+
+    /// Copies the program's output from now on; until then it waits in its pipes.
+    pub fn copy(&mut self) -> anyhow::Result<()> {
+        for copier in self.copiers.drain(..) {
+            self.copies.push(std::thread::Builder::new().name("output".into()).spawn(copier)?);
+        }
+        Ok(())
     }
 
     /// Takes over our terminal for the box's own.
