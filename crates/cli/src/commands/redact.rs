@@ -34,6 +34,9 @@ pub struct Redact {
     /// Take out these only [default: secret,personal]
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
     only: Vec<Wanted>,
+    /// Read it as prose: names with a title, dates, ages and addresses are taken out too
+    #[arg(long)]
+    prose: bool,
     /// What stands in the place of a find
     #[arg(long, value_enum, default_value_t = Look::Label, value_name = "STYLE")]
     style: Look,
@@ -41,7 +44,7 @@ pub struct Redact {
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
     /// Make tokens of this key the originals again
-    #[arg(long, requires = "key", conflicts_with_all = ["only", "style", "lines", "json"])]
+    #[arg(long, requires = "key", conflicts_with_all = ["only", "prose", "style", "lines", "json"])]
     restore: bool,
     /// Write each line as soon as it is read; what spans lines, such as a private key, is not recognised
     #[arg(long)]
@@ -101,7 +104,7 @@ impl Redact {
         };
         let only = if self.only.is_empty() { vec![Wanted::Secret, Wanted::Personal] } else { self.only };
         let mut filter = Filter {
-            scanner: scanner(&only),
+            scanner: scanner(&only, self.prose),
             replacer: Replacer::new(style),
             report: Report { version: 1, ..Report::default() },
         };

@@ -59,6 +59,9 @@ pub struct Scan {
     /// Look for these only
     #[arg(long, value_name = "CLASS", value_delimiter = ',')]
     only: Vec<Wanted>,
+    /// Read it as prose: names with a title, dates, ages and addresses are personal data then
+    #[arg(long)]
+    prose: bool,
     /// Print one JSON object
     #[arg(long, conflicts_with = "sarif")]
     json: bool,
@@ -106,11 +109,15 @@ impl Wanted {
 }
 
 /// A scanner for these classes; for all of them if none is named.
-pub fn scanner(only: &[Wanted]) -> Scanner {
-    if only.is_empty() {
+pub fn scanner(only: &[Wanted], prose: bool) -> Scanner {
+    if only.is_empty() && !prose {
         return Scanner::standard();
     }
-    Scanner::new(Options { classes: only.iter().map(|wanted| wanted.class()).collect(), ..Options::default() })
+    let mut options = Options { prose, ..Options::default() };
+    if !only.is_empty() {
+        options.classes = only.iter().map(|wanted| wanted.class()).collect();
+    }
+    Scanner::new(options)
 }
 
 /// What the threads of a scan add to.
@@ -171,7 +178,7 @@ impl Gathering {
 impl Scan {
     pub fn run(self, style: Style) -> anyhow::Result<ExitCode> {
         let baseline = self.baseline.as_deref().map(Baseline::read).transpose()?.unwrap_or_default();
-        let scanner = scanner(&self.only);
+        let scanner = scanner(&self.only, self.prose);
         let found = Found { findings: Vec::new(), totals: Totals::default(), progress: Progress::new(false) };
         let gathering = Gathering { found: Mutex::new(found), failed: AtomicBool::new(false), style };
         if self.staged {

@@ -232,3 +232,22 @@ fn redact_styles_and_keys() {
     let shape = redact(&["--style", "shape", "--key", "key"], &text, 0).stdout;
     assert!(shape.len() == text.len() && shape.contains('@') && !shape.contains("contoso"), "{shape}");
 }
+
+#[test]
+fn prose_is_read_as_prose_where_asked() {
+    let project = Project::new();
+    let text = "Please send the letter to Dr. Miriam Hollander by Friday.\n";
+    project.write("letter.txt", text);
+    let found = |arguments: &[&str], code| -> Vec<String> {
+        let arguments = ["scan", "--json", "letter.txt"].into_iter().chain(arguments.iter().copied());
+        let output = project.bartizan(arguments).output().expect_code(code);
+        let report: Value = serde_json::from_str(&output.stdout).unwrap();
+        report["findings"].as_array().unwrap().iter().map(|found| found["kind"].as_str().unwrap().to_owned()).collect()
+    };
+    assert_eq!(found(&[], 0), [""; 0]);
+    let kinds = found(&["--prose", "--only", "personal"], 1);
+    assert!(kinds.iter().any(|kind| kind == "person"), "{kinds:?}");
+    assert_eq!(project.bartizan(["redact"]).stdin(text).output().expect_code(0).stdout, text);
+    let clean = project.bartizan(["redact", "--prose"]).stdin(text).output().expect_code(0).stdout;
+    assert!(!clean.contains("Hollander") && clean.starts_with("Please send the letter to "), "{clean}");
+}
