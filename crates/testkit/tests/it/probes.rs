@@ -7,16 +7,9 @@ use bartizan_testkit::{
 };
 
 fn try_out(user: User, arguments: &str) -> Vec<Attempt> {
-    let directory = tempfile::tempdir().unwrap();
-    // An ordinary user may not reach where the project lies: below `/root`, say. Copied by another process, for one that
-    // forks meanwhile would keep a file that this one writes busy.
-    let program = directory.path().join("probe");
-    Run::new("cp", User::Current).arg(probe()).arg(&program).success();
-    user.own(directory.path());
-    let output = Run::new(&program, user)
-        .current_dir(directory.path())
-        .args(arguments.replace("{here}", directory.path().to_str().unwrap()).split(' '))
-        .success();
+    // In a world of its own, for an ordinary user may not reach where the project lies: below `/root`, say.
+    let home = Home::with_binary(probe(), user);
+    let output = home.bartizan(arguments.replace("{here}", home.workspace().to_str().unwrap()).split(' ')).success();
     let attempts = attempts(&output.stdout);
     assert!(!attempts.is_empty(), "{output}");
     attempts
