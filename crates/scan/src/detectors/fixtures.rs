@@ -72,3 +72,20 @@ fn whole_tokens_are_reported_and_near_ones_are_not() {
         assert!(seen(&placeholder, kind).is_none_or(|found| found.score <= WEAK), "{kind} in {placeholder}");
     }
 }
+
+/// A quick look stands before the patterns of these, whose hints ordinary text is full of.
+#[test]
+fn tokens_behind_a_quick_look_are_seen_wherever_they_stand() {
+    let scanner = Scanner::standard();
+    let discord = |first| format!("{first}{}.{}.{}", random('n', 23), random('n', 6), random('n', 30));
+    let vault = |first| format!("{first}.{}", random('n', 24));
+    let tokens = ["M", "N", "O"].map(|first| ("discord-token", discord(first)));
+    for (kind, token) in tokens.into_iter().chain(["s", "b", "r"].map(|first| ("vault-token", vault(first)))) {
+        for (before, after) in [("", ""), ("use ", ", please"), ("x=\"", "\""), ("\n", "\n"), ("(", ")")] {
+            let text = format!("{before}{token}{after}");
+            let found = scanner.scan(text.as_bytes());
+            let span = before.len()..before.len() + token.len();
+            assert!(found.iter().any(|found| found.kind == kind && found.span == span), "{text}: {found:?}");
+        }
+    }
+}

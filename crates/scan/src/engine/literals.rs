@@ -223,12 +223,12 @@ fn rarest(literal: &[u8]) -> [Option<(isize, Key)>; 2] {
     for (offset, gram) in (0_isize..).zip(literal.array_windows::<GRAM>()) {
         consider(offset, Key::Whole(known(gram)), gram);
     }
-    if let (Some(three @ [first, second, third]), true) = (literal.first_chunk(), literal.len() <= GRAM) {
-        consider(-1, Key::Last(known(&[0, *first, *second, *third])), three);
-    }
-    if let (Some(three @ [first, second, third]), 3 | GRAM) = (literal.last_chunk(), literal.len()) {
-        let offset = if literal.len() == GRAM { 1 } else { 0 };
-        consider(offset, Key::First(known(&[*first, *second, *third, 0])), three);
+    // A short one is known by three bytes too: its first, with any before them, and its last, with any behind them.
+    if let (3..=GRAM, Some(opening @ [a, b, c]), Some(end @ [x, y, z])) =
+        (literal.len(), literal.first_chunk(), literal.last_chunk())
+    {
+        consider(-1, Key::Last(known(&[0, *a, *b, *c])), opening);
+        consider(isize::from(literal.len() == GRAM), Key::First(known(&[*x, *y, *z, 0])), end);
     }
     best.map(|best| best.map(|(offset, key, _)| (offset, key)))
 }
