@@ -4,7 +4,7 @@ use std::ffi::{CStr, CString};
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::ptr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::OnceLock;
 
 use bartizan_jail::{Descriptor, JailPlan, encode};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
@@ -22,17 +22,14 @@ pub(crate) struct Handed<'a> {
     pub(crate) stdio: [&'a OwnedFd; 3],
 }
 
-/// The helper as a sealed file in memory: one installed program is enough, and nobody can change it. Kept for every
-/// box of this process.
+/// The helper as a sealed file in memory: one installed program is enough, and nobody can change it.
 pub(crate) fn image() -> io::Result<&'static OwnedFd> {
-    static IMAGE: Mutex<Option<&'static OwnedFd>> = Mutex::new(None);
-    let mut kept = IMAGE.lock().unwrap_or_else(PoisonError::into_inner);
-    if let Some(image) = *kept {
+    static IMAGE: OnceLock<OwnedFd> = OnceLock::new();
+    if let Some(image) = IMAGE.get() {
         return Ok(image);
     }
-    let image = Box::leak(Box::new(sealed(c"bartizan-jail", HELPER, true)?));
-    *kept = Some(image);
-    Ok(image)
+    let image = sealed(c"bartizan-jail", HELPER, true)?;
+    Ok(IMAGE.get_or_init(|| image))
 }
 
 /// Gets ready what every box needs whatever its specification, so that the first one needn't wait for it. Whoever makes

@@ -36,8 +36,7 @@ pub struct Check {
 impl Check {
     pub fn run(self, home: Option<&Path>) -> anyhow::Result<ExitCode> {
         let home = Home::open(home)?;
-        let choice = self.choice;
-        let policies = Policies::load(&home, &choice, &std::env::current_dir()?)?;
+        let policies = Policies::load(&home, &self.choice, &std::env::current_dir()?)?;
         let trust = Trust::open(&home)?;
         let wired = wire(&home, &trust, policies.set.clone(), Vec::new())?;
         let principal = Principal {
@@ -47,7 +46,7 @@ impl Check {
             account: Some(Account::current().name),
             proof: "stdin".into(),
         };
-        let mut reloader = Reloader::new(home.clone(), choice, policies);
+        let mut reloader = Reloader::new(home.clone(), self.choice, policies);
         let redactor = Redactor::standard();
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
         let mut input = BufReader::new(io::stdin().lock());

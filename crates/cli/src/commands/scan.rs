@@ -110,9 +110,6 @@ impl Wanted {
 
 /// A scanner for these classes; for all of them if none is named.
 pub fn scanner(only: &[Wanted], prose: bool) -> Scanner {
-    if only.is_empty() && !prose {
-        return Scanner::standard();
-    }
     let mut options = Options { prose, ..Options::default() };
     if !only.is_empty() {
         options.classes = only.iter().map(|wanted| wanted.class()).collect();

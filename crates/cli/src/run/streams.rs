@@ -46,15 +46,13 @@ impl Announcer {
     }
 }
 
-type Copier = Box<dyn FnOnce() + Send>;
-
 /// The streams of one run.
 pub struct Streams {
     with_terminal: bool,
     output_bytes_max: Option<u64>,
     terminal: Option<Terminal>,
     /// What copies the program's output, from its start on.
-    copiers: Vec<Copier>,
+    copiers: Vec<Box<dyn FnOnce() + Send>>,
     copies: Vec<Thread<()>>,
     overflowed: Arc<Notify>,
     announcer: Announcer,
