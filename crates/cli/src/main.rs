@@ -64,6 +64,8 @@ enum Command {
     #[command(subcommand)]
     Log(commands::log::Log),
     #[command(subcommand)]
+    Net(commands::net::Net),
+    #[command(subcommand)]
     Receipt(commands::receipt::Receipt),
     #[command(subcommand)]
     Box(commands::boxes::Boxes),
@@ -102,6 +104,7 @@ fn dispatch(command: Command, home: Option<&std::path::Path>, style: Style) -> a
         Command::Redact(redact) => redact.run(),
         Command::Approval(approval) => approval.run(home, style),
         Command::Log(log) => log.run(home, style),
+        Command::Net(net) => net.run(home, style),
         Command::Receipt(receipt) => receipt.run(home, style),
         Command::Box(boxes) => boxes.run(home, style),
         Command::Completions(completions) => completions.run(),

@@ -129,6 +129,20 @@ impl Policies {
         Ok(Self { set: Arc::new(set), persona, label, workspace, user_home, files, watched })
     }
 
+    /// Loads a policy by its name or file, for work in this directory.
+    pub fn named(home: &Home, name: &str, workspace: &Path) -> anyhow::Result<Self> {
+        let is_file = name.contains('/') || [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
+        if !is_file && builtin::text(name).is_none() && Path::new(name).is_file() {
+            bail!("`{name}` is a file here and no ruleset or persona; write `./{name}` for the file");
+        }
+        let choice = if is_file {
+            Choice { policy: Some(name.into()), ..Choice::default() }
+        } else {
+            Choice { persona: Some(name.to_owned()), ..Choice::default() }
+        };
+        Self::load(home, &choice, workspace)
+    }
+
     /// One line on where it comes from.
     pub fn describe(&self) -> String {
         let narrowing: Vec<&str> =

@@ -106,8 +106,8 @@ pub struct Query {
     pub action: Option<ActionId>,
     /// By the principal or under the persona of this name.
     pub agent: Option<String>,
-    /// Of this kind.
-    pub kind: Option<ActionKind>,
+    /// Of one of these kinds; of any when there are none.
+    pub kinds: Vec<ActionKind>,
     /// With this verdict; everything refused, by whomever, counts as `deny`.
     pub verdict: Option<Effect>,
     /// Recorded at this moment or later.
@@ -213,8 +213,9 @@ impl Index {
         if let Some(agent) = &query.agent {
             add("? IN (principal, persona)", agent.clone().into());
         }
-        if let Some(kind) = query.kind {
-            add("kind = ?", kind.as_str().to_owned().into());
+        if !query.kinds.is_empty() {
+            let kinds: Vec<&str> = query.kinds.iter().map(|kind| kind.as_str()).collect();
+            add("kind IN (SELECT value FROM json_each(?))", format!("[\"{}\"]", kinds.join("\",\"")).into());
         }
         if let Some(verdict) = query.verdict {
             let condition = if verdict == Effect::Deny { "(verdict = ? OR type = 'refused')" } else { "verdict = ?" };

@@ -3,13 +3,11 @@
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
-use std::path::Path;
 use std::process::ExitCode;
 
-use anyhow::bail;
 use bartizan_ledger::{Index, QUERY_ROWS_MAX, Query};
 use bartizan_model::{Action, Content, Deed, Effect, Record, Verdict};
-use bartizan_policy::{Look, PolicySet, builtin, examples};
+use bartizan_policy::{Look, PolicySet, examples};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -18,7 +16,7 @@ use serde_json::json;
 use crate::home::Home;
 use crate::moment::{self, Direction};
 use crate::output::{self, Style, short};
-use crate::policies::{Choice, Policies};
+use crate::policies::Policies;
 use crate::sessions::Sessions;
 
 /// Differences shown unless JSON is asked for.
@@ -69,19 +67,9 @@ struct Change {
     times: Option<usize>,
 }
 
-/// A policy by its name or file, over this directory.
-fn load(home: &Home, name: &str) -> anyhow::Result<Policies> {
-    let is_file = name.contains('/') || [".yaml", ".yml"].iter().any(|end| name.ends_with(end));
-    let is_known = builtin::text(name).is_some();
-    if !is_file && !is_known && Path::new(name).is_file() {
-        bail!("`{name}` is a file here and no ruleset or persona; write `./{name}` for the file");
-    }
-    let choice = if is_file {
-        Choice { policy: Some(name.into()), ..Choice::default() }
-    } else {
-        Choice { persona: Some(name.to_owned()), ..Choice::default() }
-    };
-    Policies::load(home, &choice, &std::env::current_dir()?)
+/// A policy by its name or file, over the directory worked in.
+fn named(home: &Home, name: &str) -> anyhow::Result<Policies> {
+    Policies::named(home, name, &std::env::current_dir()?)
 }
 
 /// An action as it was recorded.
@@ -107,7 +95,7 @@ fn recorded(home: &Home, since: Option<Timestamp>) -> anyhow::Result<(Vec<Record
 
 impl Diff {
     pub fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
-        let (before, after) = (load(home, &self.from)?, load(home, &self.to)?);
+        let (before, after) = (named(home, &self.from)?, named(home, &self.to)?);
         let mut changes = Vec::new();
         let mut compared = 0;
         let mut is_cut = false;
@@ -155,7 +143,7 @@ fn change(before: &PolicySet, after: &PolicySet, action: String, deed: &Deed, ti
 
 impl Simulate {
     pub fn run(self, home: &Home, style: Style) -> anyhow::Result<ExitCode> {
-        let policies = load(home, &self.policy)?;
+        let policies = named(home, &self.policy)?;
         let (actions, is_cut) = recorded(home, Some(self.since))?;
         let (sessions, mut unread) = (Sessions::default(), 0);
         let mut changes: BTreeMap<(String, Effect, Effect), Change> = BTreeMap::new();
@@ -215,19 +203,14 @@ impl Simulate {
 
 fn print(changes: &[Change], style: Style) -> anyhow::Result<()> {
     let mut stdout = io::stdout().lock();
-    let coloured = |effect: Effect| match effect {
-        Effect::Allow => style.good("allow"),
-        Effect::Ask => style.warn("ask"),
-        Effect::Deny => style.bad("deny"),
-    };
     for change in changes.iter().take(SHOWN_MAX) {
         let times = change.times.map_or_else(|| "example".to_owned(), |times| format!("{times}×"));
         let [one, other] = &change.rules;
         writeln!(
             stdout,
             "{} → {}  {}  {}",
-            coloured(change.from),
-            coloured(change.to),
+            style.effect(change.from),
+            style.effect(change.to),
             short(&change.action, 200),
             style.dim(&format!("({times}; {one} → {other})"))
         )?;

@@ -59,15 +59,25 @@ pub enum Log {
 /// List actions
 #[derive(Args)]
 pub struct List {
+    #[command(flatten)]
+    filter: Filter,
+    /// Of this kind, e.g. net.connect
+    #[arg(long, value_name = "KIND", value_parser = kind)]
+    action: Option<ActionKind>,
+    /// One JSON object a line
+    #[arg(long)]
+    json: bool,
+}
+
+/// Which actions are wanted.
+#[derive(Args)]
+pub struct Filter {
     /// Of this run: its identifier, the end of it, a running box's name, or `last`
     #[arg(long, value_name = "RUN")]
     run: Option<String>,
     /// By this agent or persona
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
-    /// Of this kind, e.g. net.connect
-    #[arg(long, value_name = "KIND", value_parser = kind)]
-    action: Option<ActionKind>,
     /// With this verdict
     #[arg(long, value_name = "allow|ask|deny", value_parser = effect)]
     verdict: Option<Effect>,
@@ -83,9 +93,24 @@ pub struct List {
     /// At most this many, the newest
     #[arg(long, short = 'n', default_value_t = ROWS_DEFAULT, value_name = "COUNT")]
     limit: usize,
-    /// One JSON object a line
-    #[arg(long)]
-    json: bool,
+}
+
+impl Filter {
+    /// The rows it lets through, of these kinds; of all when there are none.
+    pub fn rows(self, home: &Home, kinds: Vec<ActionKind>) -> anyhow::Result<Vec<Row>> {
+        let query = Query {
+            run: self.run.map(|run| control::find_run(home, &run)).transpose()?,
+            action: None,
+            agent: self.agent,
+            kinds,
+            verdict: self.verdict,
+            since: self.since,
+            until: self.until,
+            text: self.text,
+            limit: self.limit.max(1),
+        };
+        Ok(Index::open(&home.index(), &home.ledger())?.query(&query)?)
+    }
 }
 
 /// Check the ledger
@@ -106,7 +131,8 @@ pub struct Verify {
 
 fn kind(text: &str) -> Result<ActionKind, String> {
     serde_json::from_value(json!(text)).map_err(|_| {
-        "there are file.read, file.write, exec.run, net.connect, dns.query, http.request, tool.call, secret.use".into()
+        let kinds: Vec<&str> = ActionKind::ALL.iter().map(|kind| kind.as_str()).collect();
+        format!("there are {}", kinds.join(", "))
     })
 }
 
@@ -138,18 +164,7 @@ impl Log {
 
 impl List {
     fn run(self, home: &Home, style: Style) -> anyhow::Result<()> {
-        let query = Query {
-            run: self.run.map(|run| control::find_run(home, &run)).transpose()?,
-            action: None,
-            agent: self.agent,
-            kind: self.action,
-            verdict: self.verdict,
-            since: self.since,
-            until: self.until,
-            text: self.text,
-            limit: self.limit.max(1),
-        };
-        let rows = Index::open(&home.index(), &home.ledger())?.query(&query)?;
+        let rows = self.filter.rows(home, self.action.into_iter().collect())?;
         if self.json {
             for row in rows {
                 output::print_json_line(&row_json(&row))?;
@@ -174,7 +189,7 @@ fn entry_json(entry: &Entry) -> serde_json::Value {
     json!({ "seq": entry.seq, "at": entry.at, "hash": entry.hash, "record": entry.record })
 }
 
-fn row_json(row: &Row) -> serde_json::Value {
+pub fn row_json(row: &Row) -> serde_json::Value {
     let mut value = entry_json(&row.entry);
     if let (Some(closed), Some(object)) = (&row.closed, value.as_object_mut()) {
         object.insert("closed".into(), entry_json(closed));
@@ -183,8 +198,7 @@ fn row_json(row: &Row) -> serde_json::Value {
 }
 
 fn cells(style: Style, entry: &Entry, closed: Option<&Entry>) -> Vec<String> {
-    let time = entry.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M:%S").to_string();
-    let mut cells = vec![entry.seq.to_string(), style.dim(&time)];
+    let mut cells = vec![entry.seq.to_string(), style.dim(&time(entry))];
     let (verdict, outcome, rule) = match &entry.record {
         Record::Opened { verdict, approval, .. } => {
             let word = if approval.is_some() { style.warn("approved") } else { style.effect(verdict.effect) };
@@ -211,6 +225,11 @@ fn cells(style: Style, entry: &Entry, closed: Option<&Entry>) -> Vec<String> {
     };
     cells.extend([short(&agent, 20), verdict, kind, short(&target, 64), outcome, short(&rule, 32)]);
     cells
+}
+
+/// When it was recorded, by the clock of whoever reads it.
+pub fn time(entry: &Entry) -> String {
+    entry.at.to_zoned(jiff::tz::TimeZone::system()).strftime("%m-%d %H:%M:%S").to_string()
 }
 
 fn outcome(closed: &Entry) -> String {

@@ -12,6 +12,7 @@ pub mod exception;
 pub mod import;
 pub mod init;
 pub mod log;
+pub mod net;
 pub mod policy;
 pub mod receipt;
 pub mod redact;

@@ -685,3 +685,46 @@ fn a_server_that_is_away_gives_an_error_and_an_entry() {
         let _ = &web.authority;
     });
 }
+
+#[test]
+fn net_shows_who_went_where_and_who_may() {
+    Web::each(|web| {
+        web.allow("");
+        let (allowed, denied) = (web.plain.url("allowed.test", "/a.txt"), web.plain.url("denied.test", "/"));
+        drop(web.world.shell(&format!("curl -sS {allowed}; curl -sS {denied}; curl -sS -x {PROXY} {denied}")).output());
+        let log = web.world.bartizan(["net", "log"]).success();
+        let line = |text: &str| log.stdout.lines().find(|line| line.contains(text)).unwrap_or_else(|| panic!("{log}"));
+        let carried = line(&format!("allowed.test:{}", web.plain.port()));
+        assert!(carried.contains("curl (") && carried.contains("allow ") && carried.contains(" B "), "{carried}");
+        assert!(line("dns denied.test A ").contains("deny"), "{log}");
+        assert!(!log.stdout.contains("exec"), "{log}");
+        let denials = web.world.bartizan(["net", "log", "--verdict", "deny", "--json"]).success().json_lines();
+        assert!(!denials.is_empty() && denials.iter().all(|row| row["record"]["type"] == "refused"), "{denials:#?}");
+        // The counts are those of the rows.
+        let top = web.world.bartizan(["net", "top", "--json"]).success().json_lines();
+        let of = |host: &str| top.iter().find(|row| row["host"] == host).unwrap_or_else(|| panic!("{top:#?}"));
+        assert_eq!((&of("denied.test")["allowed"], &of("allowed.test")["denied"]), (&0.into(), &0.into()), "{top:#?}");
+        let moved = figure(&web.world.assert_carried("allowed.test"), "received_bytes");
+        assert_eq!(
+            (of("allowed.test")["received_bytes"].as_i64(), &of("allowed.test")["open"]),
+            (Some(moved), &0.into())
+        );
+        assert!(of("denied.test")["denied"].as_i64() >= Some(2), "{top:#?}");
+        let once = web.world.bartizan(["net", "top", "--once"]).success();
+        assert!(once.stdout.contains("allowed.test") && once.stdout.contains("DENIED"), "{once}");
+        // The matrix is decided by the policies themselves.
+        let own = web.world.home.user_home().join("own.yaml");
+        std::fs::write(&own, "bartizan: 1\nnet:\n  default: deny\n  allow: [good.test]\n  ask: [maybe.test]\n")
+            .unwrap();
+        let show = web.world.bartizan(["net", "show", "--json"]).arg(&own).arg("secops").success();
+        let matrix: Value = serde_json::from_str(&show.stdout).unwrap();
+        let effect = |host: &str, policy: &str| {
+            let row = matrix.as_array().unwrap().iter().find(|row| row["host"].as_str().unwrap().starts_with(host));
+            row.unwrap_or_else(|| panic!("{host}: {show}"))["effects"][policy].clone()
+        };
+        let own = own.to_str().unwrap();
+        assert_eq!((effect("good.test", own), effect("maybe.test", own)), ("allow".into(), "ask".into()), "{show}");
+        assert_eq!((effect("good.test", "secops"), effect("any other", own)), ("deny".into(), "deny".into()), "{show}");
+        assert_eq!(effect("cloud metadata", own), "deny", "{show}");
+    });
+}

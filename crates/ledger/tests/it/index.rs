@@ -41,7 +41,8 @@ fn answers_by_run_agent_kind_verdict_time_and_text() {
     assert_eq!(ask(Query { run: Some(one), ..Query::default() }), [all[0], all[3]]);
     assert_eq!(ask(Query { agent: Some("tester".into()), ..Query::default() }), [all[1], all[2]]);
     assert_eq!(ask(Query { agent: Some("coding_assistant".into()), ..Query::default() }).len(), 4);
-    assert_eq!(ask(Query { kind: Some(ActionKind::FileRead), ..Query::default() }), [all[2]]);
+    assert_eq!(ask(Query { kinds: vec![ActionKind::FileRead], ..Query::default() }), [all[2]]);
+    assert_eq!(ask(Query { kinds: ActionKind::ALL.to_vec(), ..Query::default() }), all[..4]);
     assert_eq!(ask(Query { verdict: Some(Effect::Allow), ..Query::default() }), [all[0], all[1]]);
     assert_eq!(ask(Query { verdict: Some(Effect::Ask), ..Query::default() }), [all[3]]);
     assert_eq!(ask(Query { verdict: Some(Effect::Deny), ..Query::default() }), [all[2], all[3]]);
