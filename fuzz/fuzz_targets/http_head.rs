@@ -2,7 +2,7 @@
 #![no_main]
 
 use bartizan_net::{
-    head::{self, Head, Reading, Target},
+    head::{self, Afterwards, Head, Reading, Target},
     host::Host,
     path,
 };
@@ -20,8 +20,9 @@ fuzz_target!(|bytes: &[u8]| {
     if let Target::Origin { path, query } | Target::Absolute { path, query, .. } = &head.target
         && let Some(form) = path::canonical(path)
     {
-        check(&head, &head.forward(&form, query.as_deref(), false));
-        check(&head, &head.forward(&form, query.as_deref(), true));
+        for afterwards in [Afterwards::Close, Afterwards::Keep, Afterwards::Upgrade] {
+            check(&head, &head.forward(&form, query.as_deref(), afterwards));
+        }
     }
 });
 

@@ -101,6 +101,13 @@ const NEEDS: &[Need] = &[
         packages: &["golang-go"],
     },
     Need {
+        name: "java",
+        why: "Java's own HTTP client inside the box",
+        purpose: Purpose::TEST,
+        present: || has("java") && has("javac"),
+        packages: &["default-jdk-headless"],
+    },
+    Need {
         name: "node and npm",
         why: "`npm install` and `fetch` inside the box",
         purpose: Purpose::TEST,

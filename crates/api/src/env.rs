@@ -4,6 +4,8 @@
 pub const HOME: &str = "BARTIZAN_HOME";
 /// Turns colours off when set to anything but the empty string (<https://no-color.org>).
 pub const NO_COLOR: &str = "NO_COLOR";
+/// Roots to verify servers against instead of the system's, where requests inside TLS are decided.
+pub const CERTIFICATES: &str = "SSL_CERT_FILE";
 /// Set inside a box: the run's identifier.
 pub const RUN: &str = "BARTIZAN_RUN";
 /// Base directory of state that outlives `BARTIZAN_HOME`, where the ledger's witness is kept; default `~/.local/state`.
@@ -17,6 +19,7 @@ pub const TEST_PYTHON: &str = "BARTIZAN_TEST_PYTHON";
 pub const ALL: &[(&str, &str)] = &[
     (HOME, "where Bartizan keeps its things (default ~/.bartizan)"),
     (NO_COLOR, "turns colours off"),
+    (CERTIFICATES, "roots to verify servers against, where TLS is inspected (default: the system's)"),
     (RUN, "set inside a box: the run's identifier"),
     (STATE_HOME, "base of the ledger's witness (default ~/.local/state)"),
     (TEST_BINARY, "tests only: the binary to drive"),

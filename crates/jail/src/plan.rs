@@ -100,7 +100,7 @@ pub struct Link {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Text {
     pub path: OsString,
-    pub content: String,
+    pub content: Vec<u8>,
 }
 
 /// One hard `setrlimit` value; `resource` is the kernel's number.

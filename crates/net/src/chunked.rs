@@ -1,5 +1,5 @@
-//! A chunked body passed on chunk by chunk: framing is read strictly and written anew, trailers and extensions
-//! are dropped, and the body's end is known exactly, so nothing behind it is taken for part of the request.
+//! A chunked body passed on chunk by chunk: framing is read strictly and written anew, extensions are dropped, and so
+//! are trailers unless they are wanted; the body's end is known exactly, so nothing behind it is taken for part of it.
 
 /// Longest line of framing: a size, and extensions that nobody uses.
 const LINE_BYTES_MAX: usize = 4096;
@@ -25,15 +25,22 @@ enum State {
 pub struct Chunked {
     state: State,
     line: Vec<u8>,
+    keeps_trailers: bool,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { state: State::Size, line: Vec::new() }
+        Self { state: State::Size, line: Vec::new(), keeps_trailers: false }
     }
 }
 
 impl Chunked {
+    /// One that passes trailers on: for answers, which no rule is about.
+    #[must_use]
+    pub fn with_trailers() -> Self {
+        Self { keeps_trailers: true, ..Self::default() }
+    }
+
     /// Takes the next bytes and appends what is to be sent on. Returns how many were taken; fewer than given
     /// only at the body's end.
     ///
@@ -77,7 +84,10 @@ impl Chunked {
         let line = line.strip_suffix(b"\r\n").ok_or(ChunkError)?;
         self.state = match self.state {
             State::Size => match size(line)? {
-                0 => State::Trailer(0),
+                0 => {
+                    out.extend_from_slice(b"0\r\n");
+                    State::Trailer(0)
+                }
                 size => {
                     out.extend_from_slice(format!("{size:x}\r\n").as_bytes());
                     State::Data(size)
@@ -88,14 +98,31 @@ impl Chunked {
                 State::Size
             }
             State::Trailer(_) if line.is_empty() => {
-                out.extend_from_slice(b"0\r\n\r\n");
+                out.extend_from_slice(b"\r\n");
                 State::Done
             }
-            State::Trailer(bytes) if bytes + line.len() <= TRAILER_BYTES_MAX => State::Trailer(bytes + line.len()),
+            State::Trailer(bytes) if bytes + line.len() <= TRAILER_BYTES_MAX => {
+                if self.keeps_trailers {
+                    trailer(line)?;
+                    out.extend_from_slice(line);
+                    out.extend_from_slice(b"\r\n");
+                }
+                State::Trailer(bytes + line.len())
+            }
             _ => return Err(ChunkError),
         };
         Ok(())
     }
+}
+
+/// A name, a colon, a value; and not one that a recipient might frame or route the message by.
+fn trailer(line: &[u8]) -> Result<(), ChunkError> {
+    const FORBIDDEN: [&str; 5] = ["content-length", "transfer-encoding", "host", "connection", "trailer"];
+    let (name, _) =
+        line.iter().position(|byte| *byte == b':').and_then(|at| line.split_at_checked(at)).ok_or(ChunkError)?;
+    let name = std::str::from_utf8(name).map_err(|_| ChunkError)?.to_ascii_lowercase();
+    let is_name = !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte));
+    if is_name && !FORBIDDEN.contains(&name.as_str()) { Ok(()) } else { Err(ChunkError) }
 }
 
 /// Hexadecimal digits, then nothing or an extension.
@@ -128,6 +155,19 @@ mod tests {
             assert_eq!(out, b"5\r\nhello\r\na\r\n0123456789\r\n0\r\n\r\n");
             assert!(done);
             assert_eq!(&body[taken..], b"GET / HTTP/1.1");
+        }
+    }
+
+    #[test]
+    fn trailers_pass_where_they_are_wanted() {
+        let read = |body: &str| {
+            let (mut chunked, mut out) = (Chunked::with_trailers(), Vec::new());
+            chunked.pass(body.as_bytes(), &mut out).map(|_| String::from_utf8(out).unwrap())
+        };
+        let body = "1\r\nx\r\n0\r\nGrpc-Status: 0\r\nB: c\r\n\r\n";
+        assert_eq!(read(body).unwrap(), body);
+        for trailer in ["Content-Length: 3", "transfer-encoding: chunked", "no colon", ": x", "a b: c"] {
+            assert!(read(&format!("0\r\n{trailer}\r\n\r\n")).is_err(), "{trailer}");
         }
     }
 

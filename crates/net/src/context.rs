@@ -10,10 +10,12 @@ use bartizan_gate::{Armed, Gate, Refusal};
 use bartizan_model::{Action, ActionId, Deed, Effect, Outcome, Principal, Process, RunId};
 use tokio::sync::{Semaphore, watch};
 
+use crate::authority::Authority;
 use crate::limits::{EgressBudget, NetLimits};
 use crate::names::Names;
 use crate::process::{Attribution, ProcessCandidates};
 use crate::resolve::Upstream;
+use crate::secure::Secure;
 
 /// Notes about what never became an action. After these it is only counted: the box must not fill the ledger.
 const NOTES_MAX: i64 = 64;
@@ -31,6 +33,8 @@ pub struct NetConfig {
     pub resolver: Option<SocketAddr>,
     /// The box's processes, as process ids outside.
     pub candidates: ProcessCandidates,
+    /// The authority whose certificate the box trusts; without it TLS whose requests are to be decided is refused.
+    pub authority: Option<Arc<Authority>>,
 }
 
 /// A running box's network, shared by all its tasks.
@@ -39,6 +43,8 @@ pub(crate) struct Context {
     pub(crate) names: Names,
     pub(crate) attribution: Attribution,
     pub(crate) upstream: Upstream,
+    pub(crate) secure: Secure,
+    pub(crate) authority: Option<Arc<Authority>>,
     pub(crate) budget: EgressBudget,
     pub(crate) connections: Arc<Semaphore>,
     pub(crate) tally: Tally,
@@ -71,6 +77,8 @@ impl Context {
             names: Names::default(),
             attribution,
             upstream: Upstream::new(config.resolver),
+            secure: Secure::default(),
+            authority: config.authority,
             budget: EgressBudget::new(config.limits.egress_bytes_max),
             connections: Arc::new(Semaphore::new(connections_possible(config.limits.connections_max))),
             tally: Tally::default(),

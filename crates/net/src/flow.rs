@@ -9,14 +9,15 @@ use bartizan_model::{Deed, Obligation, Outcome, OutcomeStatus, Process};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::TcpStream;
 
-use crate::context::{Context, Halt};
+use crate::context::Context;
+use crate::exchange::Opening;
 use crate::first::{First, FirstError, Patience, check_request, listen};
-use crate::head::{Head, Target};
+use crate::head::{Afterwards, Head, Target};
 use crate::host::Host;
-use crate::path;
 use crate::process::{SocketHolder, Transport};
 use crate::relay::{Cut, Link, Request, Start, relay};
 use crate::reply::{Reply, reset};
+use crate::side::Side;
 use crate::traffic::Meter;
 
 /// How often a connection that waits for a person is looked at, whether its program is still there.
@@ -51,13 +52,13 @@ pub(crate) enum Manner {
 }
 
 /// How a flow ended: what the ledger says, and what the client is told instead of an ordinary end.
-struct Ended {
-    status: OutcomeStatus,
-    detail: String,
-    farewell: Farewell,
+pub(crate) struct Ended {
+    pub(crate) status: OutcomeStatus,
+    pub(crate) detail: String,
+    pub(crate) farewell: Farewell,
 }
 
-enum Farewell {
+pub(crate) enum Farewell {
     Close,
     Reset,
     Reply(Reply),
@@ -92,7 +93,7 @@ pub(crate) async fn handle(context: &Arc<Context>, arrival: Arrival, host: Host,
     }
 }
 
-fn outcome(ended: &Ended, address: Option<SocketAddr>, meter: &Meter, started: Instant) -> Outcome {
+pub(crate) fn outcome(ended: &Ended, address: Option<SocketAddr>, meter: &Meter<'_>, started: Instant) -> Outcome {
     let duration = i64::try_from(started.elapsed().as_millis()).unwrap_or(i64::MAX);
     let detail = match address {
         Some(address) if ended.detail.is_empty() => format!("at {address}"),
@@ -106,20 +107,21 @@ fn outcome(ended: &Ended, address: Option<SocketAddr>, meter: &Meter, started: I
     if detail.is_empty() { outcome } else { outcome.with_detail(detail) }
 }
 
-struct Flow<'a> {
-    context: &'a Arc<Context>,
-    client: &'a TcpStream,
-    own: SocketAddr,
-    asked: SocketAddr,
-    host: &'a Host,
-    port: u16,
-    armed: &'a Armed,
-    process: Option<Process>,
+/// One admitted connection.
+pub(crate) struct Flow<'a> {
+    pub(crate) context: &'a Arc<Context>,
+    pub(crate) client: &'a TcpStream,
+    pub(crate) own: SocketAddr,
+    pub(crate) asked: SocketAddr,
+    pub(crate) host: &'a Host,
+    pub(crate) port: u16,
+    pub(crate) armed: &'a Armed,
+    pub(crate) process: Option<Process>,
 }
 
 impl Flow<'_> {
     /// From the admitted connection to its end, and the address it was made to.
-    async fn carry(&self, manner: Manner, meter: &Meter) -> (Ended, Option<SocketAddr>) {
+    async fn carry(&self, manner: Manner, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
         if self.obliged(&Obligation::InspectHttp) {
             return self.inspected(manner, meter).await;
         }
@@ -132,7 +134,7 @@ impl Flow<'_> {
                 Err(ended) => return (ended, None),
             },
         };
-        self.dial_and_relay(start, proxied, meter, &[self.armed]).await
+        self.dial_and_relay(start, proxied, meter).await
     }
 
     /// A request in the proxy's form whose path nobody decides.
@@ -141,17 +143,11 @@ impl Flow<'_> {
         let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
             return Err(malformed("the request's target is neither a URL nor a path"));
         };
-        let bytes = head.forward(path, query.as_deref(), true);
+        let bytes = head.forward(path, query.as_deref(), Afterwards::Upgrade);
         Ok(Request { head: bytes, body: head.body, rest, upgrade: head.upgrade.is_some() })
     }
 
-    async fn dial_and_relay(
-        &self,
-        start: Start,
-        proxied: bool,
-        meter: &Meter,
-        armed: &[&Armed],
-    ) -> (Ended, Option<SocketAddr>) {
+    async fn dial_and_relay(&self, start: Start, proxied: bool, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
         let dialled = tokio::select! {
             dialled = self.context.upstream.dial(self.armed) => dialled,
             () = self.left_behind() => return (stopped("the run ended"), None),
@@ -171,8 +167,7 @@ impl Flow<'_> {
         let link = Link { client: self.client, server: &server, meter, host: self.host, port: self.port, pinned };
         let ended = tokio::select! {
             ended = relay(&link, start) => self.ended(ended, meter),
-            () = self.idle_after_the_end(meter) => stopped("the run ended"),
-            () = self.context.denied(armed) => stopped("policy was changed and denies it now"),
+            ended = self.interrupted(meter, None) => ended,
         };
         if !matches!(ended.farewell, Farewell::Close) {
             reset(server);
@@ -181,13 +176,13 @@ impl Flow<'_> {
     }
 
     /// Resolves some time after the run's end, for what can't be measured in bytes.
-    async fn left_behind(&self) {
+    pub(crate) async fn left_behind(&self) {
         self.context.stopped().await;
         tokio::time::sleep(FLUSH_MAX / 2).await;
     }
 
     /// Resolves when the run has ended and this connection moves nothing more, or has taken too long about it.
-    async fn idle_after_the_end(&self, meter: &Meter) {
+    pub(crate) async fn idle_after_the_end(&self, meter: &Meter<'_>) {
         self.context.stopped().await;
         let deadline = Instant::now() + FLUSH_MAX;
         loop {
@@ -199,10 +194,10 @@ impl Flow<'_> {
         }
     }
 
-    /// A connection whose requests are decided one by one: plain HTTP, one request, decided before anything is dialled.
-    async fn inspected(&self, manner: Manner, meter: &Meter) -> (Ended, Option<SocketAddr>) {
+    /// A connection whose requests are decided one by one: HTTP, plain or inside TLS, and nothing else.
+    async fn inspected(&self, manner: Manner, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
         let before = match manner {
-            Manner::Request(head, rest) => return self.decided(&head, rest, meter).await,
+            Manner::Request(head, rest) => return self.plain(head, rest, meter).await,
             Manner::Redirected => Vec::new(),
             Manner::Tunnel(before) => {
                 if self.greet().await.is_err() {
@@ -215,68 +210,25 @@ impl Flow<'_> {
             first = tokio::time::timeout(REQUEST_TIMEOUT, listen(self.client, before, Patience::Long)) => first,
             () = self.context.stopped() => return (stopped("the run ended"), None),
         };
-        let refused = |reason: &str| {
-            let detail = reason.to_owned();
-            (Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Reset }, None)
-        };
         match first {
             Err(_) => (refused_with("no request arrived in time".to_owned(), Reply::timeout()), None),
-            Ok(Ok(First::Http(head, rest))) => self.decided(&head, rest, meter).await,
+            Ok(Ok(First::Http(head, rest))) => self.plain(head, rest, meter).await,
             Ok(Ok(First::Nothing)) => (broken("the program sent no request"), None),
-            Ok(Ok(First::Tls(..))) => refused(
-                "the rule decides single requests, and requests inside TLS can't be seen; use http or a rule for the host alone",
-            ),
+            Ok(Ok(First::Tls(named, hello))) => self.inside_tls(named.as_ref(), hello, meter).await,
             Ok(Ok(First::Opaque(_) | First::Unclear(_))) => {
-                refused("the rule decides single requests, and this is not plain HTTP")
+                (stopped("the rule decides single requests, and this is neither HTTP nor TLS"), None)
             }
             Ok(Err(FirstError::Broken(error))) => (broken(&error.to_string()), None),
             Ok(Err(FirstError::Malformed(reason, Some(reply)))) => (refused_with(reason, reply), None),
-            Ok(Err(FirstError::Malformed(reason, None))) => refused(&reason),
+            Ok(Err(FirstError::Malformed(reason, None))) => (stopped(&reason), None),
         }
     }
 
-    /// One request through the gate, then on its way.
-    async fn decided(&self, head: &Head, rest: Vec<u8>, meter: &Meter) -> (Ended, Option<SocketAddr>) {
-        if let Err(reason) = check_request(head, self.host, self.port) {
-            return (malformed(&reason), None);
-        }
-        let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
-            return (malformed("the request's target is neither a URL nor a path"), None);
-        };
-        let Some(path) = path::canonical(path) else {
-            return (malformed("the path has more than one reading"), None);
-        };
-        if head.upgrade.as_deref().is_some_and(|protocol| protocol != "h2c") {
-            return (malformed("the rule decides single requests, and an upgraded connection has none"), None);
-        }
-        let deed = Deed::HttpRequest {
-            method: head.method.clone(),
-            scheme: "http".to_owned(),
-            host: self.host.to_string(),
-            port: self.port,
-            path: path.clone(),
-            query: query.clone(),
-            body: None,
-        };
-        let explain = format!("http {}", deed.target());
-        let gone = gone(self.context, self.client, self.own, self.asked);
-        let request = match self.context.admit(deed, self.process.clone(), gone).await {
-            Ok(request) => request,
-            Err(halt) => {
-                let detail = match &halt {
-                    Halt::Refused(refusal) => format!("the request was refused: {refusal}"),
-                    Halt::Withdrawn => "the request was withdrawn".to_owned(),
-                };
-                return (refused_with(detail, Reply::halted(&halt, &explain)), None);
-            }
-        };
-        let started = Instant::now();
-        // An offered upgrade to HTTP/2 is not passed on, and the server answers in HTTP/1 as if it had not been made.
-        let bytes = head.forward(&path, query.as_deref(), false);
-        let start = Start::Request(Request { head: bytes, body: head.body, rest, upgrade: false });
-        let (ended, address) = self.dial_and_relay(start, true, meter, &[self.armed, &request]).await;
-        self.context.close(request, outcome(&ended, address, meter, started)).await;
-        (ended, address)
+    /// Plain HTTP from this request on. Nothing is dialled before a request was admitted.
+    async fn plain(&self, head: Box<Head>, rest: Vec<u8>, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
+        let opening = Opening { client: Side::new(self.client, Vec::new()), first: Some(head), rest };
+        let reach = || async { self.context.upstream.dial(self.armed).await.map_err(|error| error.to_string()) };
+        self.exchange(opening, "http", meter, reach).await
     }
 
     async fn greet(&self) -> std::io::Result<()> {
@@ -292,7 +244,7 @@ impl Flow<'_> {
         Ok(())
     }
 
-    fn ended(&self, ended: Result<(), Cut>, meter: &Meter) -> Ended {
+    fn ended(&self, ended: Result<(), Cut>, meter: &Meter<'_>) -> Ended {
         match ended {
             Ok(()) => Ended { status: OutcomeStatus::Done, detail: String::new(), farewell: Farewell::Close },
             Err(Cut::Broken(error)) => broken(&error.to_string()),
@@ -307,7 +259,7 @@ impl Flow<'_> {
     }
 }
 
-fn stopped(reason: &str) -> Ended {
+pub(crate) fn stopped(reason: &str) -> Ended {
     Ended { status: OutcomeStatus::Stopped, detail: reason.to_owned(), farewell: Farewell::Reset }
 }
 
@@ -320,14 +272,14 @@ fn malformed(reason: &str) -> Ended {
 }
 
 /// Connections are broken off all the time; what was sent and received until then stands in the figures.
-fn broken(reason: &str) -> Ended {
+pub(crate) fn broken(reason: &str) -> Ended {
     let detail = format!("the connection was broken off: {reason}");
     Ended { status: OutcomeStatus::Done, detail, farewell: Farewell::Reset }
 }
 
 /// Resolves when no program holds the other end any more. A half-closed connection looks the same to TCP, so the
 /// namespace's socket table is asked.
-async fn gone(context: &Context, stream: &TcpStream, own: SocketAddr, asked: SocketAddr) {
+pub(crate) async fn gone(context: &Context, stream: &TcpStream, own: SocketAddr, asked: SocketAddr) {
     loop {
         tokio::time::sleep(GONE_CHECK).await;
         if !hung_up(stream) {

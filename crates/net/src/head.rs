@@ -72,6 +72,17 @@ pub enum BodyLength {
     Chunked,
 }
 
+/// What becomes of the connection to the server once this request is answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Afterwards {
+    /// It is over.
+    Close,
+    /// The next request may come on it.
+    Keep,
+    /// The upgrade the request asks for is passed on, if it asks for one; else it is over.
+    Upgrade,
+}
+
 /// One request head.
 #[derive(Debug)]
 pub struct Head {
@@ -325,14 +336,25 @@ fn split_query(target: &str) -> (String, Option<String>) {
 }
 
 impl Head {
-    /// The head as it goes upstream, for this path: hop-by-hop headers gone, and the connection is over after one
-    /// request, unless an upgrade is passed through.
+    /// Whether whoever sent it wants to send more requests on the same connection.
     #[must_use]
-    pub fn forward(&self, path: &str, query: Option<&str>, pass_upgrade: bool) -> Vec<u8> {
+    pub fn is_kept(&self) -> bool {
+        self.minor == 1 && !self.connection.iter().any(|name| name == "close")
+    }
+
+    /// The head as it goes upstream, for this path: hop-by-hop headers gone.
+    #[must_use]
+    pub fn forward(&self, path: &str, query: Option<&str>, afterwards: Afterwards) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(1024);
-        let query = query.map(|query| format!("?{query}")).unwrap_or_default();
-        bytes.extend_from_slice(format!("{} {path}{query} HTTP/1.{}\r\n", self.method, self.minor).as_bytes());
-        let pass_upgrade = pass_upgrade && self.upgrade.is_some();
+        for part in [self.method.as_str(), " ", path] {
+            bytes.extend_from_slice(part.as_bytes());
+        }
+        if let Some(query) = query {
+            bytes.push(b'?');
+            bytes.extend_from_slice(query.as_bytes());
+        }
+        bytes.extend_from_slice(if self.minor == 0 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
+        let pass_upgrade = afterwards == Afterwards::Upgrade && self.upgrade.is_some();
         for (name, value) in &self.headers {
             if self.is_hop_by_hop(name, pass_upgrade) {
                 continue;
@@ -342,9 +364,11 @@ impl Head {
             bytes.extend_from_slice(value);
             bytes.extend_from_slice(b"\r\n");
         }
-        let connection: &[u8] =
-            if pass_upgrade { b"Connection: Upgrade\r\n\r\n" } else { b"Connection: close\r\n\r\n" };
-        bytes.extend_from_slice(connection);
+        bytes.extend_from_slice(match afterwards {
+            Afterwards::Upgrade if pass_upgrade => b"Connection: Upgrade\r\n\r\n",
+            Afterwards::Keep if self.minor == 1 => b"\r\n",
+            _ => b"Connection: close\r\n\r\n",
+        });
         bytes
     }
 
@@ -458,7 +482,10 @@ mod tests {
     fn forwards_end_to_end_headers_only() {
         let text = "GET http://a.com/x?q HTTP/1.1\r\nHost: a.com\r\nConnection: keep-alive, X-Hop\r\nX-Hop: 1\r\nProxy-Authorization: s\r\nUpgrade: h2c\r\nAccept: */*\r\n\r\n";
         let Reading::Complete(head, _) = read(text.as_bytes()) else { panic!("no head") };
-        let bytes = String::from_utf8(head.forward("/x", Some("q"), false)).unwrap();
+        let bytes = String::from_utf8(head.forward("/x", Some("q"), Afterwards::Close)).unwrap();
         assert_eq!(bytes, "GET /x?q HTTP/1.1\r\nHost: a.com\r\nAccept: */*\r\nConnection: close\r\n\r\n");
+        assert!(head.is_kept());
+        let bytes = String::from_utf8(head.forward("/x", None, Afterwards::Keep)).unwrap();
+        assert_eq!(bytes, "GET /x HTTP/1.1\r\nHost: a.com\r\nAccept: */*\r\n\r\n");
     }
 }

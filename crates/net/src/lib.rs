@@ -6,15 +6,19 @@
 //! passes on the first bytes of a connection before they have been checked. Start with [`Network::serve`].
 
 pub mod address;
+pub mod answer;
+mod authority;
 pub mod chunked;
 mod context;
 mod dns;
 pub mod dns_message;
+mod exchange;
 mod first;
 mod flow;
 pub mod head;
 pub mod hello;
 pub mod host;
+mod inspect;
 pub mod limits;
 pub mod names;
 pub mod namespace;
@@ -26,19 +30,25 @@ pub mod process;
 mod proxy;
 mod relay;
 mod reply;
+mod requests;
 mod resolve;
+mod secure;
+mod side;
 mod splice;
 mod traffic;
 mod transparent;
+mod trust;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+pub use authority::{Authority, AuthorityError};
 pub use context::NetConfig;
 pub use limits::NetLimits;
 pub use namespace::{Ipv6Sockets, NamespaceError, NamespaceSockets};
 pub use netlink::NetlinkError;
 pub use network::{NetSummary, Network, ServeError};
 pub use process::ProcessCandidates;
+pub use trust::{Inspection, TrustError};
 
 /// Locks. No lock of this crate guards a change in several steps, so what a panic elsewhere left behind is whole.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

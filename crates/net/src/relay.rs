@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 
 use crate::chunked::Chunked;
 use crate::first::{Clarity, First, FirstError, Patience, check_request, check_tls, listen, listen_on};
-use crate::head::{BodyLength, Head, Target};
+use crate::head::{Afterwards, BodyLength, Head, Target};
 use crate::host::Host;
 use crate::reply::Reply;
 use crate::splice::{CopyError, copy, send};
@@ -25,7 +25,7 @@ const CHUNK_BYTES: usize = 16 * 1024;
 pub(crate) struct Link<'a> {
     pub(crate) client: &'a TcpStream,
     pub(crate) server: &'a TcpStream,
-    pub(crate) meter: &'a Meter,
+    pub(crate) meter: &'a Meter<'a>,
     pub(crate) host: &'a Host,
     pub(crate) port: u16,
     /// The rule names the one address that is dialled.
@@ -178,7 +178,7 @@ fn plain_request(link: &Link<'_>, head: &Head, rest: Vec<u8>) -> Result<Request,
     let Target::Origin { path, query } = &head.target else {
         return Err(refuse("a request with a whole URL belongs to the proxy at 127.0.0.1:3128".to_owned()));
     };
-    let bytes = head.forward(path, query.as_deref(), true);
+    let bytes = head.forward(path, query.as_deref(), Afterwards::Upgrade);
     Ok(Request { head: bytes, body: head.body, rest, upgrade: head.upgrade.is_some() })
 }
 

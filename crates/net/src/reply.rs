@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bartizan_gate::Refusal;
-use tokio::io::AsyncWriteExt as _;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use crate::context::Halt;
@@ -63,19 +63,26 @@ impl Reply {
     }
 
     /// Sends it and closes the connection so that the client gets to read it.
-    pub(crate) async fn send(&self, mut stream: TcpStream) {
+    pub(crate) async fn send(&self, stream: TcpStream) {
+        let (mut from, mut to) = tokio::io::split(stream);
+        self.deliver(&mut from, &mut to).await;
+    }
+
+    /// The same on any stream.
+    pub(crate) async fn deliver<R, W>(&self, from: &mut R, to: &mut W)
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
         let farewell = async {
-            stream.write_all(&self.bytes()).await?;
-            stream.shutdown().await?;
+            to.write_all(&self.bytes()).await?;
+            to.shutdown().await?;
             let mut buffer = vec![0_u8; 16 * 1024];
             let mut read = 0;
             while read < FAREWELL_BYTES_MAX {
-                stream.readable().await?;
-                match stream.try_read(&mut buffer) {
-                    Ok(0) => break,
-                    Ok(bytes) => read += bytes,
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {}
-                    Err(error) => return Err(error),
+                match from.read(&mut buffer).await? {
+                    0 => break,
+                    bytes => read += bytes,
                 }
             }
             std::io::Result::Ok(())

@@ -41,7 +41,7 @@ impl From<io::Error> for CopyError {
 pub(crate) async fn copy(
     from: &TcpStream,
     to: &TcpStream,
-    meter: &Meter,
+    meter: &Meter<'_>,
     direction: Direction,
     limit: Option<u64>,
 ) -> Result<(), CopyError> {
@@ -66,7 +66,12 @@ pub(crate) async fn copy(
 }
 
 /// Sends bytes that are in memory, under the same meter.
-pub(crate) async fn send(bytes: &[u8], to: &TcpStream, meter: &Meter, direction: Direction) -> Result<(), CopyError> {
+pub(crate) async fn send(
+    bytes: &[u8],
+    to: &TcpStream,
+    meter: &Meter<'_>,
+    direction: Direction,
+) -> Result<(), CopyError> {
     let granted = meter.grant(direction, bytes.len());
     let mut rest = bytes.get(..granted).unwrap_or_default();
     while !rest.is_empty() {
@@ -93,7 +98,7 @@ async fn burst_piped(
     pipe: Pipe,
     from: &TcpStream,
     to: &TcpStream,
-    meter: &Meter,
+    meter: &Meter<'_>,
     direction: Direction,
     most: usize,
 ) -> Result<Burst, CopyError> {
@@ -137,7 +142,7 @@ async fn burst_piped(
 async fn burst_buffered(
     from: &TcpStream,
     to: &TcpStream,
-    meter: &Meter,
+    meter: &Meter<'_>,
     direction: Direction,
     most: usize,
 ) -> Result<Burst, CopyError> {

@@ -13,17 +13,23 @@ pub(crate) enum Direction {
     Received,
 }
 
-/// One connection's meter.
+/// One connection's meter, or that of one request on it.
 #[derive(Debug)]
-pub(crate) struct Meter {
+pub(crate) struct Meter<'a> {
     budget: EgressBudget,
     sent: AtomicU64,
     received: AtomicU64,
+    whole: Option<&'a Meter<'a>>,
 }
 
-impl Meter {
+impl Meter<'_> {
     pub(crate) fn new(budget: EgressBudget) -> Self {
-        Self { budget, sent: AtomicU64::new(0), received: AtomicU64::new(0) }
+        Self { budget, sent: AtomicU64::new(0), received: AtomicU64::new(0), whole: None }
+    }
+
+    /// A meter for a part of this one's connection: what it counts, this one counts too.
+    pub(crate) fn part(&self) -> Meter<'_> {
+        Meter { budget: self.budget.clone(), sent: AtomicU64::new(0), received: AtomicU64::new(0), whole: Some(self) }
     }
 
     /// How many of these bytes may go. What comes into the box is free.
@@ -40,6 +46,9 @@ impl Meter {
             Direction::Received => &self.received,
         };
         counter.fetch_add(u64::try_from(bytes).unwrap_or(u64::MAX), Ordering::Relaxed);
+        if let Some(whole) = self.whole {
+            whole.moved(direction, bytes);
+        }
     }
 
     pub(crate) fn sent(&self) -> i64 {

@@ -172,7 +172,7 @@ impl PolicySet {
         }
         lines.push("private, loopback, link-local and metadata addresses are refused unless a rule names them; the address that was checked is the one dialled".into());
         if inspects {
-            lines.push("requests to destinations with an `http` list are read and decided one by one; TLS can't be read yet, so such destinations are refused on TLS".into());
+            lines.push("requests to destinations with an `http` list are read and decided one by one, inside TLS too: there the program sees a certificate of the box's own authority".into());
         }
         lines
     }

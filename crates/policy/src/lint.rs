@@ -229,14 +229,6 @@ impl Lint<'_> {
 
     fn net_rule(&mut self, effect: Effect, rule: &At<NetRule>) {
         let value = &rule.value;
-        let tls = value.ports.is_empty() || value.ports.iter().any(|ports| ports.contains(443));
-        if value.http.is_some() && tls {
-            let message = format!(
-                "requests inside TLS can't be read yet, so `{}` with an `http` list is refused on port 443; add `ports: [80]`, or leave `http` out",
-                value.text
-            );
-            self.warn(&rule.place, message);
-        }
         if effect == Effect::Allow {
             let wide = match &value.host {
                 HostPattern::AnyName => true,

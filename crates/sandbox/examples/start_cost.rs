@@ -50,6 +50,7 @@ async fn one(place: &Path, round: usize, cgroup: Demand) -> Duration {
         write: vec![place.to_path_buf()],
         readonly: Vec::new(),
         mask: Vec::new(),
+        texts: Vec::new(),
         guard_names: vec![".git/hooks/**".to_owned()],
         gate_exec: false,
         limits: Limits::default(),

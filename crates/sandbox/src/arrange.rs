@@ -77,7 +77,7 @@ pub(crate) fn plan(spec: &BoxSpec, groups: &Groups) -> Result<JailPlan, StartErr
         scratch_inodes: spec.limits.scratch_inodes,
         readonly: spec.readonly.iter().map(OsString::from).collect(),
         mask,
-        texts: texts(identity, &spec.home, has_etc),
+        texts: texts(identity, &spec.home, has_etc).into_iter().chain(laid(spec)).collect(),
         limits: resource_limits(&spec.limits),
         landlock_required: spec.landlock == Demand::Required,
         cgroup: Cgroup {
@@ -105,7 +105,8 @@ fn check(spec: &BoxSpec) -> Result<(), StartError> {
     }
     let paths = [&spec.read, &spec.write, &spec.readonly, &spec.mask];
     let singles = [&spec.cwd, &spec.home, &spec.run_dir];
-    for path in paths.into_iter().flatten().chain(singles) {
+    let texts = spec.texts.iter().map(|(path, _)| path);
+    for path in paths.into_iter().flatten().chain(singles).chain(texts) {
         let plain = path.is_absolute()
             && !path.components().any(|component| component == Component::ParentDir)
             && !path.as_os_str().as_bytes().contains(&0);
@@ -255,7 +256,7 @@ fn resource_limits(limits: &Limits) -> Vec<ResourceLimit> {
 
 /// Files laid over the host's. Every DNS question is answered by Bartizan, whatever its address.
 fn texts(identity: Identity, home: &Path, has_etc: bool) -> Vec<Text> {
-    let text = |path: &str, content: &str| Text { path: path.into(), content: content.to_owned() };
+    let text = |path: &str, content: &str| Text { path: path.into(), content: content.as_bytes().to_vec() };
     let mut all = vec![
         text("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n"),
         text("/etc/hosts", "127.0.0.1 localhost box\n::1 localhost ip6-localhost ip6-loopback\n"),
@@ -277,6 +278,11 @@ fn texts(identity: Identity, home: &Path, has_etc: bool) -> Vec<Text> {
         }
     }
     all
+}
+
+/// The files that the specification brings.
+fn laid(spec: &BoxSpec) -> impl Iterator<Item = Text> {
+    spec.texts.iter().map(|(path, content)| Text { path: path.into(), content: content.clone() })
 }
 
 #[cfg(test)]

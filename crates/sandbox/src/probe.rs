@@ -156,6 +156,7 @@ fn try_box(run: &str, directory: &Path) -> Result<Vec<LayerProbe>, StartError> {
         write: vec![directory.to_path_buf()],
         readonly: Vec::new(),
         mask: Vec::new(),
+        texts: Vec::new(),
         guard_names: vec![".git".to_owned()],
         gate_exec: true,
         limits: Limits::default(),

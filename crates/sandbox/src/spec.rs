@@ -27,6 +27,8 @@ pub struct BoxSpec {
     pub readonly: Vec<PathBuf>,
     /// Paths whose content must not be seen; absent ones are passed over.
     pub mask: Vec<PathBuf>,
+    /// Files laid over what the host has, readable by everyone in the box and writable by nobody.
+    pub texts: Vec<(PathBuf, Vec<u8>)>,
     /// Names whose making is asked. A pattern is a row of name patterns separated by `/`, in which
     /// `*` stands for any part of a name and letter case is ignored. It is held against the last
     /// names of the path: `.envrc`, `.vscode/tasks.json`, `.git`. Ending in `/**` it also covers

@@ -61,8 +61,18 @@ impl Authority {
 
     /// A server's side of TLS with a certificate for these names or addresses.
     pub fn server(&self, names: &[&str]) -> Arc<ServerConfig> {
-        let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let params = CertificateParams::new(names).unwrap();
+        self.serve(CertificateParams::new(owned(names)).unwrap())
+    }
+
+    /// The same with a certificate that ended long ago.
+    pub fn expired_server(&self, names: &[&str]) -> Arc<ServerConfig> {
+        let mut params = CertificateParams::new(owned(names)).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        self.serve(params)
+    }
+
+    fn serve(&self, params: CertificateParams) -> Arc<ServerConfig> {
         let key = KeyPair::generate().unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(key.serialize_der()));
@@ -74,6 +84,10 @@ impl Authority {
             .unwrap();
         Arc::new(config)
     }
+}
+
+fn owned(names: &[&str]) -> Vec<String> {
+    names.iter().map(|name| (*name).to_owned()).collect()
 }
 
 impl Default for Authority {

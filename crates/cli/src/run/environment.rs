@@ -28,15 +28,17 @@ pub enum CommandError {
     },
 }
 
-/// The whole environment of the box.
+/// The whole environment of the box. `roots` tell programs which certificates to trust; what policy sets wins over them.
 pub fn environment(
     layer: &EnvLayer,
     home: &Path,
     run: &RunId,
+    roots: &[(&'static str, &'static str)],
     outside: impl Iterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
     let passed = outside.filter(|(name, _)| name.to_str().is_some_and(|name| layer.passes(name)));
     let mut environment: BTreeMap<OsString, OsString> = passed.collect();
+    environment.extend(roots.iter().map(|(name, path)| (OsString::from(name), OsString::from(path))));
     environment.entry("PATH".into()).or_insert_with(|| PATH_DEFAULT.into());
     environment.extend(layer.set.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
     environment.insert("HOME".into(), home.as_os_str().to_owned());

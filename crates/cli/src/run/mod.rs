@@ -27,7 +27,7 @@ use bartizan_gate::{AppendError, Armed, Decision, Observer};
 use bartizan_ledger::{Index, close_unknown};
 use bartizan_model::text::exact;
 use bartizan_model::{Action, Deed, Effect, Outcome, OutcomeStatus, RunId};
-use bartizan_net::{NetConfig, NetSummary, Network};
+use bartizan_net::{Authority, NetConfig, NetSummary, Network};
 use bartizan_policy::{Layers, Look};
 use bartizan_sandbox::{ExitReport, ExitStatus, PreparedBox, RunningBox, StartError, StopReason, Stopper};
 use jiff::Timestamp;
@@ -198,7 +198,9 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let name = wanted.name.clone().unwrap_or_else(|| default_name(&wanted.command));
     let subject = Subject::new(&name, &policies, &run);
     let layers = policies.set.layers();
-    let environment = environment::environment(&layers.env, &policies.user_home, &run, std::env::vars_os());
+    let mut inspection = specification::inspection(&layers, &run)?;
+    let roots = inspection.as_ref().map_or(&[][..], |inspection| &inspection.variables);
+    let environment = environment::environment(&layers.env, &policies.user_home, &run, roots, std::env::vars_os());
     let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
     let text = |text: &OsStr| exact(text.as_bytes());
     let action = subject.action(
@@ -209,7 +211,9 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         },
         None,
     );
-    let prepare = || Preparing::begin(&policies, &layers, &run, &directory.0, environment, &wanted.command);
+    let texts = inspection.as_mut().map(|inspection| std::mem::take(&mut inspection.files)).unwrap_or_default();
+    let place = specification::Place { run: &run, policies: &policies, directory: &directory.0, texts };
+    let prepare = || Preparing::begin(place, &layers, environment, &wanted.command);
     // An empty box is no deed: it is built beside the opening of the ledger unless a person is to be asked first.
     // Only `start` needs the gate's leave, and shows it.
     let (early, late) = match policies.set.decide_with(&action.deed, &Look { caught: true, ..Look::default() }).effect()
@@ -238,6 +242,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         tally: tally.clone(),
         name,
         choice: wanted.choice.clone(),
+        authority: inspection.map(|inspection| inspection.authority),
         command: wanted.command.iter().map(|part| redactor.redact(&part.to_string_lossy()).into_owned()).collect(),
     };
     let armed = match inside.admit(action).await {
@@ -308,17 +313,14 @@ struct Preparing {
 
 impl Preparing {
     fn begin(
-        policies: &Policies,
+        place: specification::Place<'_>,
         layers: &Layers,
-        run: &RunId,
-        directory: &Path,
         environment: Vec<(OsString, OsString)>,
         command: &[OsString],
     ) -> anyhow::Result<Self> {
-        let view = view::look(&policies.set, &layers.files)?;
+        let view = view::look(&place.policies.set, &layers.files)?;
         let mut streams = Streams::open(layers.limits.output_bytes)?;
-        let place = specification::Place { run, policies, directory };
-        let spec = specification::specification(&place, layers, view, environment, command, streams.stdio()?);
+        let spec = specification::specification(place, layers, view, environment, command, streams.stdio()?);
         Ok(Self { streams, made: tokio::task::spawn_blocking(move || bartizan_sandbox::prepare(spec)) })
     }
 }
@@ -334,6 +336,8 @@ struct Inside<'a> {
     tally: Arc<Tally>,
     name: String,
     choice: Choice,
+    /// Where requests inside TLS are decided.
+    authority: Option<Arc<Authority>>,
     /// Redacted, for showing.
     command: Vec<String>,
 }
@@ -406,6 +410,7 @@ impl Inside<'_> {
             candidates: Arc::new(move || {
                 bartizan_sandbox::processes_of(first).into_iter().filter_map(|pid| u32::try_from(pid).ok()).collect()
             }),
+            authority: self.authority.clone(),
         };
         let network = Network::serve(self.wired.gate.clone(), specification::sockets(prepared.net())?, net)?;
         let started = async {

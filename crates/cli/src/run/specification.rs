@@ -1,10 +1,10 @@
 //! From what policy says to what the box and the network are told.
 
 use std::ffi::OsString;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bartizan_model::RunId;
-use bartizan_net::{Ipv6Sockets, NamespaceSockets, NetLimits};
+use bartizan_net::{Inspection, Ipv6Sockets, NamespaceSockets, NetLimits};
 use bartizan_policy::language::{CgroupLevel, RootLevel};
 use bartizan_policy::{Layers, LimitsLayer};
 use bartizan_sandbox::{BoxSpec, Demand, Limits, NetSockets, RootMapping, Stdio};
@@ -21,11 +21,13 @@ pub struct Place<'a> {
     pub policies: &'a Policies,
     /// The run's own directory.
     pub directory: &'a Path,
+    /// What is laid over the host's files inside.
+    pub texts: Vec<(PathBuf, Vec<u8>)>,
 }
 
 /// The box as the policy wants it.
 pub fn specification(
-    place: &Place<'_>,
+    place: Place<'_>,
     layers: &Layers,
     view: View,
     environment: Vec<(OsString, OsString)>,
@@ -43,6 +45,7 @@ pub fn specification(
         write: view.write,
         readonly: view.readonly,
         mask: view.mask,
+        texts: place.texts,
         guard_names: layers.files.guard_names.clone(),
         gate_exec: true,
         limits: limits(&layers.limits),
@@ -85,6 +88,15 @@ pub fn net_limits(layer: &LimitsLayer) -> NetLimits {
             .map_or(own.connections_max, |most| usize::try_from(most).unwrap_or(usize::MAX)),
         egress_bytes_max: layer.egress_bytes.or(own.egress_bytes_max),
     }
+}
+
+/// An authority for this box, if some rule decides single requests.
+pub fn inspection(layers: &Layers, run: &RunId) -> anyhow::Result<Option<Inspection>> {
+    if !layers.net.inspects_http {
+        return Ok(None);
+    }
+    let own = std::env::var_os(bartizan_api::env::CERTIFICATES).filter(|path| !path.is_empty());
+    Ok(Some(Inspection::new(run.as_str(), own.as_deref().map(Path::new))?))
 }
 
 /// The box's sockets as the network takes them; one that is missing is refused there.

@@ -24,6 +24,7 @@ mod escapes;
 mod flow;
 mod homes;
 mod imports;
+mod inspection;
 mod last_words;
 mod ledgers;
 mod missing_layers;

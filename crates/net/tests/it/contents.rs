@@ -231,7 +231,7 @@ fn what_cannot_be_inspected_is_refused() {
     for bytes in [hello(Some("api.test")), b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), b"SSH-2.0-x\r\n".to_vec()] {
         assert_eq!(exchange(&mut world.connect("api.test", port), &bytes), "reset");
     }
-    world.journal.wait("requests inside TLS can't be seen");
+    world.journal.wait("started without TLS inspection");
     assert!(!world.journal.has("accepted"));
 }
 

@@ -293,6 +293,7 @@ impl World {
             limits,
             resolver,
             candidates: Arc::new(move || candidates.clone()),
+            authority: None,
         };
         let network = Network::serve(gate, sockets, config).unwrap();
         inside.drop_capabilities();

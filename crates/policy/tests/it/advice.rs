@@ -47,7 +47,7 @@ fn layers_explain_themselves() {
           what narrows it refuses: x.org
           what narrows it refuses everything else
           private, loopback, link-local and metadata addresses are refused unless a rule names them; the address that was checked is the one dialled
-          requests to destinations with an `http` list are read and decided one by one; TLS can't be read yet, so such destinations are refused on TLS
+          requests to destinations with an `http` list are read and decided one by one, inside TLS too: there the program sees a certificate of the box's own authority
         exec
           refuses: sudo
           starts: git
@@ -326,7 +326,6 @@ fn warnings_name_what_is_hardly_meant() {
         "net: { allow: [a.org, a.org, { host: b.org, http: [{ method: GET }] }, '*', '0.0.0.0/0', 'c.org:*'] }",
         expect![[r#"
             my.yaml:2:23: `a.org` stands already at my.yaml:2
-            my.yaml:2:30: requests inside TLS can't be read yet, so `b.org` with an `http` list is refused on port 443; add `ports: [80]`, or leave `http` out
             my.yaml:2:30: the `http` list of `b.org` has no effect: `*` (my.yaml:2) lets every request through
             my.yaml:2:72: `*` reaches every host; name the hosts, or write `default: ask`
             my.yaml:2:77: `0.0.0.0/0` reaches every host; name the hosts, or write `default: ask`

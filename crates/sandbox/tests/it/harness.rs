@@ -119,6 +119,7 @@ impl Place {
             write: vec![self.work.clone()],
             readonly: Vec::new(),
             mask: Vec::new(),
+            texts: Vec::new(),
             guard_names: Vec::new(),
             gate_exec: false,
             limits: Limits { memory: Some(512 << 20), ..Limits::default() },

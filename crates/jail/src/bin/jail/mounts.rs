@@ -353,7 +353,7 @@ fn find(path: &OsStr) -> Result<Option<OwnedFd>, Errno> {
 
 /// Lays a generated file where `path` leads; a place that cannot be made is left as it is, since the
 /// host then has no such file to show either.
-fn lay_text(path: &Path, content: &str, index: usize) -> Result<(), Fault> {
+fn lay_text(path: &Path, content: &[u8], index: usize) -> Result<(), Fault> {
     let mut at = path.to_path_buf();
     for _ in 0..LINKS_MAX {
         let Ok(target) = readlinkat(CWD, &at, Vec::new()) else { break };
@@ -370,7 +370,7 @@ fn lay_text(path: &Path, content: &str, index: usize) -> Result<(), Fault> {
         Mode::from_raw_mode(0o444),
     )
     .at(Layer::Mounts, &what)?;
-    let mut rest = content.as_bytes();
+    let mut rest = content;
     while !rest.is_empty() {
         let written = rustix::io::write(&file, rest).at(Layer::Mounts, &what)?;
         rest = rest.get(written..).unwrap_or_default();

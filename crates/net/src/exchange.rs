@@ -1,0 +1,493 @@
+//! HTTP/1 on a connection whose requests are decided one by one: a request is read, decided, sent on, answered; then
+//! comes the next. Plain or inside TLS makes no difference here. Bodies flow through a small buffer, both ways at once.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bartizan_model::OutcomeStatus;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+
+use crate::answer::{self, Answer, AnswerLength, AnswerReading};
+use crate::chunked::Chunked;
+use crate::flow::{Ended, Farewell, Flow, broken, gone, stopped};
+use crate::head::{self, Afterwards, BodyLength, Head, Reading};
+use crate::reply::Reply;
+use crate::requests::Admitted;
+use crate::traffic::{Direction, Meter};
+
+/// How much of a head is read at once, and kept by a connection that waits for its next request.
+const HEAD_READ_BYTES: usize = 4096;
+/// How much of a body is in memory at once.
+const BODY_READ_BYTES: usize = 64 * 1024;
+/// How long a head may take from its first byte to its last.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long a connection may wait for its next request; browsers and pools give up after one to five minutes.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// One side's incoming bytes with what was read ahead.
+pub(crate) struct Reader<R> {
+    from: R,
+    bytes: Vec<u8>,
+}
+
+impl<R: AsyncRead + Unpin> Reader<R> {
+    pub(crate) fn new(from: R, bytes: Vec<u8>) -> Self {
+        Self { from, bytes }
+    }
+
+    /// Appends what comes next; `false` at the end. Loses nothing when it is dropped while it waits.
+    async fn more(&mut self, most: usize) -> io::Result<bool> {
+        self.bytes.reserve(most);
+        Ok(self.from.read_buf(&mut self.bytes).await? > 0)
+    }
+
+    /// The stream itself.
+    pub(crate) fn stream(&mut self) -> &mut R {
+        &mut self.from
+    }
+
+    fn take(&mut self, length: usize) {
+        if length >= self.bytes.len() {
+            self.bytes.clear();
+        } else {
+            self.bytes.drain(..length);
+        }
+    }
+
+    /// Gives the buffer back while nothing is in it, so that an idle connection keeps none.
+    fn rest(&mut self) {
+        if self.bytes.is_empty() {
+            self.bytes = Vec::new();
+        }
+    }
+}
+
+/// The server's side.
+pub(crate) struct Server<S> {
+    from: Reader<ReadHalf<S>>,
+    to: WriteHalf<S>,
+}
+
+/// The program's side, and what is known of it already.
+pub(crate) struct Opening<C> {
+    /// The stream.
+    pub(crate) client: C,
+    /// The first request, if it was read already.
+    pub(crate) first: Option<Box<Head>>,
+    /// What followed it.
+    pub(crate) rest: Vec<u8>,
+}
+
+/// Why a request and its answer did not both come to an end.
+enum Failure {
+    /// The program's side broke off.
+    Client(io::Error),
+    /// The server's side broke off, or what it says can't be passed on.
+    Server(String),
+    /// What the program sends is ambiguous.
+    Malformed(String),
+    /// The run's budget is used up.
+    Budget,
+}
+
+/// How an answer ended.
+struct Answered {
+    status: u16,
+    keep: bool,
+}
+
+impl Flow<'_> {
+    /// Serves the connection to its end. `reach` makes the connection to the server, once, when a request was admitted.
+    pub(crate) async fn exchange<C, S, F>(
+        &self,
+        opening: Opening<C>,
+        scheme: &'static str,
+        meter: &Meter<'_>,
+        reach: impl FnOnce() -> F,
+    ) -> (Ended, Option<SocketAddr>)
+    where
+        C: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin,
+        F: Future<Output = Result<(S, SocketAddr), String>>,
+    {
+        let (from, mut to) = tokio::io::split(opening.client);
+        let mut client = Reader::new(from, opening.rest);
+        let mut first = opening.first;
+        let mut reach = Some(reach);
+        let mut server: Option<Server<S>> = None;
+        let mut address = None;
+        let ended = loop {
+            let head = match first.take() {
+                Some(head) => head,
+                None => match self.next_head(&mut client, server.as_mut(), meter).await {
+                    Ok(head) => head,
+                    Err(ended) => break ended,
+                },
+            };
+            let keeps = head.is_kept();
+            let admitted = match self.admit_request(*head, scheme).await {
+                Ok(admitted) => admitted,
+                Err(refused) => break refused_with(refused.detail(), refused.reply()),
+            };
+            let part = meter.part();
+            if let Some(reach) = reach.take() {
+                let reached = tokio::select! {
+                    reached = reach() => reached.map_err(unreachable),
+                    ended = self.given_up(Some(&admitted.armed)) => Err(ended),
+                };
+                match reached {
+                    Ok((stream, at)) => {
+                        address = Some(at);
+                        let (from, to) = tokio::io::split(stream);
+                        server = Some(Server { from: Reader::new(from, Vec::new()), to });
+                    }
+                    Err(ended) => {
+                        self.close_request(admitted, Err(&ended), address, &part).await;
+                        break ended;
+                    }
+                }
+            }
+            let passed = match server.as_mut() {
+                Some(server) => tokio::select! {
+                    passed = self.pass(&admitted, keeps, &mut client, &mut to, server, &part) => passed,
+                    ended = self.interrupted(meter, Some(&admitted.armed)) => Err(ended),
+                },
+                None => Err(broken("the server is gone")),
+            };
+            let came_of_it = passed.as_ref().map(|answered| answered.status);
+            self.close_request(admitted, came_of_it, address, &part).await;
+            match passed {
+                Ok(Answered { keep: true, .. }) => {}
+                Ok(Answered { keep: false, .. }) => break Ended::done(),
+                Err(ended) => break ended,
+            }
+        };
+        (farewell(ended, &mut client.from, &mut to).await, address)
+    }
+
+    /// The next request's head, or how the connection ends without one.
+    pub(crate) async fn next_head<C: AsyncRead + Unpin, S: AsyncRead + Unpin>(
+        &self,
+        client: &mut Reader<C>,
+        server: Option<&mut Server<S>>,
+        meter: &Meter<'_>,
+    ) -> Result<Box<Head>, Ended> {
+        if client.bytes.is_empty() {
+            client.rest();
+            let closed = async {
+                match server {
+                    // Whatever a server says without being asked, it is no answer.
+                    Some(server) => drop(server.from.more(HEAD_READ_BYTES).await),
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                more = client.more(HEAD_READ_BYTES) => match more {
+                    Ok(true) => {}
+                    Ok(false) => return Err(Ended::done()),
+                    // Closed without the goodbye of TLS; between requests nothing is lost by it.
+                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Err(Ended::done()),
+                    Err(error) => return Err(broken(&error.to_string())),
+                },
+                () = closed => return Err(Ended::done()),
+                () = tokio::time::sleep(IDLE_TIMEOUT) => return Err(Ended::done()),
+                ended = self.interrupted(meter, None) => return Err(ended),
+            }
+        }
+        tokio::select! {
+            head = tokio::time::timeout(HEAD_TIMEOUT, read_head(client)) => {
+                head.unwrap_or_else(|_| Err(refused_with("no request arrived in time".to_owned(), Reply::timeout())))
+            }
+            ended = self.interrupted(meter, None) => Err(ended),
+        }
+    }
+
+    /// Sends the request on and its answer back, at the same time: a server may answer before it has heard all.
+    async fn pass<C, S>(
+        &self,
+        admitted: &Admitted,
+        keeps: bool,
+        client: &mut Reader<ReadHalf<C>>,
+        to_client: &mut WriteHalf<C>,
+        server: &mut Server<S>,
+        meter: &Meter<'_>,
+    ) -> Result<Answered, Ended>
+    where
+        C: AsyncRead + AsyncWrite,
+        S: AsyncRead + AsyncWrite,
+    {
+        let begun = AtomicBool::new(false);
+        let head = admitted.bytes(if keeps { Afterwards::Keep } else { Afterwards::Close });
+        let Server { from, to } = server;
+        let ended = {
+            let upload = async {
+                send(&head, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server())?;
+                let mut body = Body::of_request(admitted.head().body);
+                body.pass(client, to, meter, Direction::Sent).await
+            };
+            let download = answers(&admitted.head().method, keeps, from, to_client, meter, &begun);
+            let left = gone(self.context, self.client, self.own, self.asked);
+            tokio::pin!(upload, download, left);
+            let mut sent = false;
+            loop {
+                tokio::select! {
+                    ended = &mut upload, if !sent => match ended {
+                        Ok(()) => sent = true,
+                        // It may have answered all the same, and closed because it wants no more.
+                        Err(Failure::Server(_)) => break download.await.map(|answered| Answered { keep: false, ..answered }),
+                        Err(failure) => break Err(failure),
+                    },
+                    answered = &mut download => {
+                        break answered.map(|answered| Answered { keep: answered.keep && sent, ..answered });
+                    }
+                    // Only now: what it wrote before it ended is still on its way.
+                    () = &mut left, if sent => break Err(Failure::Client(io::ErrorKind::ConnectionAborted.into())),
+                }
+            }
+        };
+        ended.map_err(|failure| {
+            let reply =
+                |reply: Reply| if begun.load(Ordering::Relaxed) { Farewell::Reset } else { Farewell::Reply(reply) };
+            match failure {
+                Failure::Client(error) => broken(&error.to_string()),
+                Failure::Server(detail) => {
+                    let farewell = reply(Reply::bad_gateway(&detail));
+                    Ended { status: OutcomeStatus::Failed, detail, farewell }
+                }
+                Failure::Malformed(reason) => {
+                    let farewell = reply(Reply::bad_request(&reason));
+                    Ended { status: OutcomeStatus::Stopped, detail: reason, farewell }
+                }
+                Failure::Budget => stopped(&meter.exhausted()),
+            }
+        })
+    }
+}
+
+impl Failure {
+    /// The same failure where the other side was written to.
+    fn at_server(self) -> Self {
+        match self {
+            Self::Client(error) => Self::Server(error.to_string()),
+            other => other,
+        }
+    }
+}
+
+fn unreachable(detail: String) -> Ended {
+    Ended { status: OutcomeStatus::Failed, farewell: Farewell::Reply(Reply::bad_gateway(&detail)), detail }
+}
+
+fn refused_with(detail: String, reply: Reply) -> Ended {
+    Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Reply(reply) }
+}
+
+/// Says goodbye in the connection's own way. What is left to do is to drop the socket, or to reset it.
+pub(crate) async fn farewell<R, W>(mut ended: Ended, from: &mut R, to: &mut W) -> Ended
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    match std::mem::replace(&mut ended.farewell, Farewell::Close) {
+        Farewell::Close => {
+            // A program that has gone needs no goodbye.
+            let _ = to.shutdown().await;
+        }
+        Farewell::Reply(reply) => reply.deliver(from, to).await,
+        Farewell::Reset => ended.farewell = Farewell::Reset,
+    }
+    ended
+}
+
+async fn read_head<R: AsyncRead + Unpin>(client: &mut Reader<R>) -> Result<Box<Head>, Ended> {
+    let mut looked_at = 0;
+    let malformed = |what: &str| {
+        let reason = format!("the HTTP request is malformed or ambiguous: {what}");
+        let reply = Reply::bad_request(&reason);
+        refused_with(reason, reply)
+    };
+    loop {
+        if is_worth_reading(&client.bytes, looked_at) {
+            match head::read(&client.bytes) {
+                Reading::Complete(head, end) => {
+                    client.take(end);
+                    return Ok(head);
+                }
+                Reading::Incomplete => {}
+                Reading::Malformed(error) => return Err(malformed(&error.to_string())),
+                Reading::NotHttp | Reading::Http2 => return Err(malformed("it is not HTTP/1")),
+            }
+        }
+        looked_at = client.bytes.len();
+        match client.more(HEAD_READ_BYTES).await {
+            Ok(true) => {}
+            Ok(false) => return Err(broken("the program broke off in a request")),
+            Err(error) => return Err(broken(&error.to_string())),
+        }
+    }
+}
+
+/// Whether reading the head again can tell more than the last time: a head that comes byte by byte must not be read
+/// from its beginning for each.
+fn is_worth_reading(bytes: &[u8], looked_at: usize) -> bool {
+    const LARGE: usize = head::HEAD_BYTES_MAX;
+    let new = bytes.get(looked_at.saturating_sub(3)..).unwrap_or_default();
+    let bare = |at: usize| at == 0 || new.get(at - 1) != Some(&b'\r');
+    looked_at == 0
+        || bytes.len() > LARGE
+        || new.windows(4).any(|window| window == b"\r\n\r\n")
+        || new.iter().enumerate().any(|(at, byte)| *byte == b'\n' && bare(at))
+}
+
+/// Passes answers on until the last one to this request.
+async fn answers<R, W>(
+    method: &str,
+    keeps: bool,
+    from: &mut Reader<R>,
+    to: &mut W,
+    meter: &Meter<'_>,
+    begun: &AtomicBool,
+) -> Result<Answered, Failure>
+where
+    R: AsyncRead + Unpin,
+    W: AsyncWrite + Unpin,
+{
+    loop {
+        let answer = read_answer(method, from).await?;
+        if answer.status == 101 {
+            return Err(Failure::Server("the server switched protocols without being asked to".to_owned()));
+        }
+        let keep = keeps && !answer.closes;
+        begun.store(true, Ordering::Relaxed);
+        send(&answer.forward(!keep), to, meter, Direction::Received).await?;
+        if answer.is_interim() {
+            continue;
+        }
+        Body::of_answer(answer.body).pass(from, to, meter, Direction::Received).await?;
+        return Ok(Answered { status: answer.status, keep });
+    }
+}
+
+async fn read_answer<R: AsyncRead + Unpin>(method: &str, from: &mut Reader<R>) -> Result<Answer, Failure> {
+    let mut looked_at = 0;
+    loop {
+        if is_worth_reading(&from.bytes, looked_at) && !from.bytes.is_empty() {
+            match answer::read(&from.bytes, method) {
+                AnswerReading::Complete(answer, end) => {
+                    from.take(end);
+                    return Ok(answer);
+                }
+                AnswerReading::Incomplete => {}
+                AnswerReading::Malformed(what) => {
+                    return Err(Failure::Server(format!("the server's answer can't be passed on: {what}")));
+                }
+            }
+        }
+        looked_at = from.bytes.len();
+        match from.more(HEAD_READ_BYTES).await {
+            Ok(true) => {}
+            Ok(false) => return Err(Failure::Server("the server closed the connection without an answer".to_owned())),
+            Err(error) => return Err(Failure::Server(format!("the server broke off: {error}"))),
+        }
+    }
+}
+
+/// One body on its way.
+enum Body {
+    Exact(u64),
+    Chunked(Chunked),
+    UntilClose,
+}
+
+impl Body {
+    fn of_request(length: BodyLength) -> Self {
+        match length {
+            BodyLength::Exact(length) => Self::Exact(length),
+            BodyLength::Chunked => Self::Chunked(Chunked::default()),
+        }
+    }
+
+    fn of_answer(length: AnswerLength) -> Self {
+        match length {
+            AnswerLength::Exact(length) => Self::Exact(length),
+            AnswerLength::Chunked => Self::Chunked(Chunked::with_trailers()),
+            AnswerLength::UntilClose => Self::UntilClose,
+        }
+    }
+
+    /// Sends exactly this body; what follows it stays in the reader.
+    async fn pass<R, W>(
+        &mut self,
+        from: &mut Reader<R>,
+        to: &mut W,
+        meter: &Meter<'_>,
+        direction: Direction,
+    ) -> Result<(), Failure>
+    where
+        R: AsyncRead + Unpin,
+        W: AsyncWrite + Unpin,
+    {
+        let sent = direction == Direction::Sent;
+        let written = |failure: Failure| if sent { failure.at_server() } else { failure };
+        loop {
+            let taken = match self {
+                Self::Exact(0) => return Ok(()),
+                Self::Exact(left) => {
+                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(from.bytes.len());
+                    send(from.bytes.get(..here).unwrap_or_default(), to, meter, direction).await.map_err(written)?;
+                    *left -= u64::try_from(here).unwrap_or(*left);
+                    here
+                }
+                Self::Chunked(chunked) => {
+                    let mut out = Vec::with_capacity(from.bytes.len() + 64);
+                    let taken = chunked.pass(&from.bytes, &mut out).map_err(|error| {
+                        if sent { Failure::Malformed(error.to_string()) } else { Failure::Server(error.to_string()) }
+                    })?;
+                    send(&out, to, meter, direction).await.map_err(written)?;
+                    if chunked.is_done() {
+                        from.take(taken);
+                        return Ok(());
+                    }
+                    taken
+                }
+                Self::UntilClose => {
+                    send(&from.bytes, to, meter, direction).await.map_err(written)?;
+                    from.bytes.len()
+                }
+            };
+            from.take(taken);
+            if matches!(self, Self::Exact(0)) {
+                return Ok(());
+            }
+            let read = |error: io::Error| {
+                if sent { Failure::Client(error) } else { Failure::Server(format!("the server broke off: {error}")) }
+            };
+            match from.more(BODY_READ_BYTES).await {
+                Ok(true) => {}
+                Ok(false) if matches!(self, Self::UntilClose) => return Ok(()),
+                Ok(false) => return Err(read(io::ErrorKind::UnexpectedEof.into())),
+                Err(error) => return Err(read(error)),
+            }
+        }
+    }
+}
+
+/// Sends bytes under the meter, all the way out.
+async fn send<W: AsyncWrite + Unpin>(
+    bytes: &[u8],
+    to: &mut W,
+    meter: &Meter<'_>,
+    direction: Direction,
+) -> Result<(), Failure> {
+    if bytes.is_empty() {
+        return Ok(());
+    }
+    let granted = meter.grant(direction, bytes.len());
+    to.write_all(bytes.get(..granted).unwrap_or_default()).await.map_err(Failure::Client)?;
+    to.flush().await.map_err(Failure::Client)?;
+    meter.moved(direction, granted);
+    if granted < bytes.len() { Err(Failure::Budget) } else { Ok(()) }
+}

@@ -1,0 +1,138 @@
+//! The one place where a request becomes an action: whatever protocol it came by, plain or inside TLS, it is made
+//! canonical here, decided here, and what is sent on is made from what was decided.
+
+use std::time::Instant;
+
+use bartizan_gate::Armed;
+use bartizan_model::{Deed, OutcomeStatus};
+
+use crate::context::Halt;
+use crate::first::check_request;
+use crate::flow::{Ended, Flow, gone, outcome, stopped};
+use crate::head::{Afterwards, Head, Target};
+use crate::path;
+use crate::reply::Reply;
+use crate::traffic::Meter;
+
+/// A request that may be sent on. It holds the armed action, so it has to be given back to be closed.
+pub(crate) struct Admitted {
+    pub(crate) armed: Armed,
+    head: Head,
+    path: String,
+    query: Option<String>,
+    started: Instant,
+}
+
+impl Admitted {
+    /// The head as HTTP/1.
+    pub(crate) fn bytes(&self, afterwards: Afterwards) -> Vec<u8> {
+        self.head.forward(&self.path, self.query.as_deref(), afterwards)
+    }
+
+    /// The head it was made from; path and query are those decided on.
+    pub(crate) fn head(&self) -> &Head {
+        &self.head
+    }
+}
+
+/// Why a request is not sent on.
+pub(crate) enum Refused {
+    /// It has more than one reading, or isn't for this connection.
+    Malformed(String),
+    /// The gate said no; with the action as `bartizan policy explain` takes it.
+    Halted(Halt, String),
+}
+
+impl Refused {
+    /// What the ledger says.
+    pub(crate) fn detail(&self) -> String {
+        match self {
+            Self::Malformed(reason) => reason.clone(),
+            Self::Halted(Halt::Refused(refusal), _) => format!("the request was refused: {refusal}"),
+            Self::Halted(Halt::Withdrawn, _) => "the request was withdrawn".to_owned(),
+        }
+    }
+
+    /// What the program is told.
+    pub(crate) fn reply(&self) -> Reply {
+        match self {
+            Self::Malformed(reason) => Reply::bad_request(reason),
+            Self::Halted(halt, explain) => Reply::halted(halt, explain),
+        }
+    }
+}
+
+impl Flow<'_> {
+    /// Takes one request through the gate.
+    pub(crate) async fn admit_request(&self, head: Head, scheme: &'static str) -> Result<Admitted, Refused> {
+        check_request(&head, self.host, self.port).map_err(Refused::Malformed)?;
+        let malformed = |reason: &str| Refused::Malformed(reason.to_owned());
+        let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
+            return Err(malformed("the request's target is neither a URL nor a path"));
+        };
+        let path = path::canonical(path).ok_or_else(|| malformed("the path has more than one reading"))?;
+        let query = query.clone();
+        // An offered upgrade to HTTP/2 is not passed on, and the server answers as if it had not been made.
+        if head.upgrade.as_deref().is_some_and(|protocol| protocol != "h2c") {
+            return Err(malformed("the rule decides single requests, and an upgraded connection has none"));
+        }
+        let deed = Deed::HttpRequest {
+            method: head.method.clone(),
+            scheme: scheme.to_owned(),
+            host: self.host.to_string(),
+            port: self.port,
+            path: path.clone(),
+            query: query.clone(),
+            body: None,
+        };
+        let explain = format!("http {}", deed.target());
+        let gone = gone(self.context, self.client, self.own, self.asked);
+        match self.context.admit(deed, self.process.clone(), gone).await {
+            Ok(armed) => Ok(Admitted { armed, head, path, query, started: Instant::now() }),
+            Err(halt) => Err(Refused::Halted(halt, explain)),
+        }
+    }
+
+    /// Closes a request's entry with what came of it.
+    pub(crate) async fn close_request(
+        &self,
+        admitted: Admitted,
+        came_of_it: Result<u16, &Ended>,
+        address: Option<std::net::SocketAddr>,
+        meter: &Meter<'_>,
+    ) {
+        let done = Ended::done();
+        let ended = came_of_it.err().unwrap_or(&done);
+        let mut outcome = outcome(ended, address, meter, admitted.started);
+        if let Ok(status) = came_of_it {
+            outcome = outcome.with_figure("status", i64::from(status));
+        }
+        self.context.close(admitted.armed, outcome).await;
+    }
+
+    /// The same before anything is carried, when no bytes tell whether it goes on.
+    pub(crate) async fn given_up(&self, request: Option<&Armed>) -> Ended {
+        let mut armed = vec![self.armed];
+        armed.extend(request);
+        tokio::select! {
+            () = self.left_behind() => stopped("the run ended"),
+            () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),
+        }
+    }
+
+    /// Resolves, with the reason, when something outside puts an end to what these carry.
+    pub(crate) async fn interrupted(&self, meter: &Meter<'_>, request: Option<&Armed>) -> Ended {
+        let mut armed = vec![self.armed];
+        armed.extend(request);
+        tokio::select! {
+            () = self.idle_after_the_end(meter) => stopped("the run ended"),
+            () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),
+        }
+    }
+}
+
+impl Ended {
+    pub(crate) fn done() -> Self {
+        Self { status: OutcomeStatus::Done, detail: String::new(), farewell: crate::flow::Farewell::Close }
+    }
+}

@@ -1,0 +1,20 @@
+//! Answer heads: what is forwarded is read by the program exactly as it was read here.
+#![no_main]
+
+use bartizan_net::answer::{self, AnswerReading};
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|bytes: &[u8]| {
+    for method in ["GET", "HEAD"] {
+        let AnswerReading::Complete(answer, end) = answer::read(bytes, method) else { continue };
+        assert!(end <= bytes.len());
+        for close in [false, true] {
+            let forwarded = answer.forward(close);
+            let AnswerReading::Complete(again, end) = answer::read(&forwarded, method) else {
+                panic!("what was forwarded is no head: {:?}", String::from_utf8_lossy(&forwarded));
+            };
+            assert_eq!(end, forwarded.len(), "one head and nothing after it");
+            assert_eq!((again.status, again.body), (answer.status, answer.body), "the body ends where it ended");
+        }
+    }
+});
