@@ -87,6 +87,8 @@ impl<'a> Compared<'a> {
             for (index, option) in before.iter().enumerate() {
                 let named = name(self.before, option);
                 let same = now.iter().find(|other| name(self.now, other) == named);
+                // A type that became wider under another name is an addition, too.
+                let same = same.or_else(|| now.iter().find(|other| self.widens(option, other)));
                 match same {
                     Some(other) => self.schema(option, other, &format!("{place}.{named}"), depth + 1),
                     None => self.problem(place, &format!("no longer has its form {index} ({named})")),
@@ -113,6 +115,19 @@ impl<'a> Compared<'a> {
         if !dropped.is_empty() {
             self.problem(place, &format!("no longer promises {}", dropped.join(", ")));
         }
+    }
+
+    /// Whether both are definitions, and whoever knows the one knows how to write the other.
+    fn widens(&self, before: &'a Value, now: &'a Value) -> bool {
+        let both = reference(before).is_some() && reference(now).is_some();
+        let choices = |root: &'a Value, schema: &'a Value| list(resolve(root, schema), "oneOf").is_some();
+        if !both || !choices(self.before, before) || !choices(self.now, now) {
+            return false;
+        }
+        let seen = self.seen.clone();
+        let mut compared = Compared { before: self.before, now: self.now, problems: Vec::new(), seen };
+        compared.schema(before, now, "#", 0);
+        compared.problems.is_empty()
     }
 
     fn problem(&mut self, place: &str, what: &str) {

@@ -21,6 +21,8 @@ pub struct CheckRequest {
     pub instructions: Option<String>,
     /// Hosts, recipients, paths and other values of trusted configuration.
     pub trusted: Vec<String>,
+    /// Whoever asks carries out `redacted` of the answer, where it has one, instead of the action.
+    pub redact: bool,
     /// The action to decide.
     pub deed: Deed,
 }
@@ -36,6 +38,8 @@ struct Envelope {
     instructions: Option<String>,
     #[serde(default)]
     trusted: Vec<String>,
+    #[serde(default)]
+    redact: bool,
     action: Deed,
 }
 
@@ -48,6 +52,9 @@ pub struct CheckAnswer {
     /// The decision; absent when there is an error. Whoever gets no verdict must deny.
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     pub verdict: Option<Verdict>,
+    /// What is to be carried out instead of the action, where policy wanted something taken out of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redacted: Option<Deed>,
     /// Why there is no decision.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
@@ -62,15 +69,15 @@ impl CheckRequest {
         let text = std::str::from_utf8(line).map_err(|_| "the line is not UTF-8".to_owned())?;
         let has_envelope = crate::check::top_level_keys(text)?.iter().any(|key| key == "action");
         if has_envelope {
-            let Envelope { id, session, instructions, trusted, action: deed } =
+            let Envelope { id, session, instructions, trusted, redact, action: deed } =
                 serde_json::from_str(text).map_err(|error| error.to_string())?;
             if trusted.len() > TRUSTED_MAX {
                 return Err(format!("`trusted` has {} values, the most is {TRUSTED_MAX}", trusted.len()));
             }
-            Ok(Self { id, session, instructions, trusted, deed })
+            Ok(Self { id, session, instructions, trusted, redact, deed })
         } else {
             let deed = serde_json::from_str(text).map_err(|error| error.to_string())?;
-            Ok(Self { id: None, session: None, instructions: None, trusted: Vec::new(), deed })
+            Ok(Self { id: None, session: None, instructions: None, trusted: Vec::new(), redact: false, deed })
         }
     }
 }

@@ -1,23 +1,23 @@
 //! The gate itself: the one sequence of stages, and the records every way through it leaves behind.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use bartizan_model::receipt::{PAYLOAD_TYPE, Statement};
 use bartizan_model::{
-    Action, Approval, ApprovalReach, CONTENT_BYTES_MAX, Content, Digest, Effect, Outcome, OutcomeStatus, Record,
+    Action, Approval, ApprovalReach, CONTENT_BYTES_MAX, Content, Deed, Digest, Effect, Outcome, OutcomeStatus, Record,
     Refused, RunId, SealedReceipt, Sighting, Verdict, canonical,
 };
 use bartizan_scan::Redactor;
 use jiff::Timestamp;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use tokio::sync::watch;
 
+use crate::clean::Clean;
 use crate::ports::{
     Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Position, Question, Scanner, Secrets,
     Signer,
 };
+use crate::redaction::Decided;
 use crate::refusal::{Refusal, RefusalCause};
 use crate::stage::{Approved, Armed, Identified, Opened, Permitted, Scanned};
 
@@ -26,6 +26,16 @@ pub const ACTION_BYTES_MAX: usize = 512 * 1024;
 
 /// Most sightings one action is decided by: a content with more has been understood long before.
 const SIGHTINGS_MAX: usize = 1024;
+
+/// What is said to those who carry an action out themselves.
+#[derive(Debug, Clone)]
+#[must_use]
+pub struct Judged {
+    /// The decision.
+    pub verdict: Verdict,
+    /// What is to be carried out instead of what was asked for, where something had to be taken out of it.
+    pub redacted: Option<Deed>,
+}
 
 /// What a gate is made of.
 #[expect(missing_docs, reason = "each field is the port of the same name")]
@@ -43,7 +53,7 @@ pub struct Parts {
 
 /// The one way from a wish to a deed.
 pub struct Gate {
-    parts: Parts,
+    pub(crate) parts: Parts,
     /// Counts changes of policy, for questions that wait.
     changes: watch::Sender<u64>,
 }
@@ -55,8 +65,8 @@ impl Gate {
         Self { parts, changes: watch::Sender::new(0) }
     }
 
-    /// Takes an action through every stage before its effect. The result is the only thing an effect
-    /// accepts; the effect's end goes to [`Gate::close`].
+    /// Takes an action through every stage before its effect, which is carried out exactly as it is handed in. The
+    /// result is the only thing an effect accepts; the effect's end goes to [`Gate::close`].
     ///
     /// # Errors
     /// The refusal, already recorded.
@@ -68,28 +78,38 @@ impl Gate {
         self.inject(opened).await
     }
 
-    /// Decides and records without anything being done by us, for those who carry the action out themselves.
+    /// Decides and records without anything being done by us, for those who carry the action out themselves, exactly as
+    /// they hand it in.
     ///
     /// # Errors
     /// No decision could be reached or kept. A `deny` is a verdict here, not a refusal.
     pub async fn judge(&self, action: Action) -> Result<Verdict, Refusal> {
-        let Scanned { identified, sightings } = self.scan(self.identify(action).await?);
-        let mut verdict = self.parts.decider.decide(&identified.action, &sightings);
+        let identified = self.identify(action).await?;
+        Ok(self.judge_identified(identified).await?.verdict)
+    }
+
+    /// As [`Self::judge`], for those who carry out what they are given back.
+    ///
+    /// # Errors
+    /// As for [`Self::judge`].
+    pub async fn judge_redactable(&self, action: Action) -> Result<Judged, Refusal> {
+        let identified = self.identify(action).await?.redactable();
+        self.judge_identified(identified).await
+    }
+
+    async fn judge_identified(&self, identified: Identified) -> Result<Judged, Refusal> {
+        let Scanned { identified, sightings } = self.scan(identified);
+        let Decided { mut verdict, mut clean } = self.decided(&identified.action, &sightings, identified.redactable);
         if verdict.effect != Effect::Deny {
             match self.parts.decider.begin(&identified.action, &sightings, &verdict) {
                 // Nobody will tell us how it ends, so it counts as done.
                 Ok(()) => self.parts.decider.settle(&identified.action, Some(&Outcome::new(OutcomeStatus::Done))),
-                Err(denied) => verdict = *denied,
+                Err(denied) => (verdict, clean) = (*denied, None),
             }
         }
-        let record = match self.kept(&identified.action) {
-            Ok(action) => {
-                Record::Judged { action, action_digest: identified.digest, verdict: self.clean_verdict(&verdict) }
-            }
-            Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
-        };
-        match self.append(record).await {
-            Ok(_) => Ok(verdict),
+        let kept = self.clean_verdict(&verdict);
+        match self.append(Clean::judged(&identified.kept, identified.digest, kept)).await {
+            Ok(_) => Ok(Judged { verdict, redacted: clean.map(|action| action.deed) }),
             Err(error) => {
                 Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position: None })
             }
@@ -120,7 +140,8 @@ impl Gate {
             return Err(refusal);
         }
         let digest = action.digest().map_err(|error| failure(error.to_string()))?;
-        Ok(Identified { action, digest })
+        let kept = Clean::action(&self.parts.redactor, &action).map_err(failure)?;
+        Ok(Identified { action, digest, kept, redactable: false })
     }
 
     /// Second stage: what there is to see in the action's content.
@@ -129,14 +150,13 @@ impl Gate {
         Scanned { identified, sightings }
     }
 
-    fn sightings(&self, action: &Action) -> Vec<Sighting> {
+    pub(crate) fn sightings(&self, action: &Action) -> Vec<Sighting> {
         let mut sightings = Vec::new();
         action.deed.contents(|part, bytes| {
-            let room = SIGHTINGS_MAX.saturating_sub(sightings.len());
             let seen = self.parts.scanner.scan(bytes);
-            sightings.extend(seen.into_iter().take(room).map(|sighting| sighting.in_part(part)));
+            sightings.extend(seen.into_iter().map(|sighting| sighting.in_part(part)));
         });
-        sightings
+        if sightings.len() > SIGHTINGS_MAX { foremost(sightings) } else { sightings }
     }
 
     /// Third stage: policy.
@@ -144,9 +164,10 @@ impl Gate {
     /// # Errors
     /// Policy denies it.
     pub async fn decide(&self, scanned: Scanned) -> Result<Permitted, Refusal> {
-        let verdict = self.parts.decider.decide(&scanned.identified.action, &scanned.sightings);
+        let Scanned { identified, sightings } = &scanned;
+        let Decided { verdict, clean } = self.decided(&identified.action, sightings, identified.redactable);
         match verdict.effect {
-            Effect::Allow | Effect::Ask => Ok(Permitted { scanned, verdict }),
+            Effect::Allow | Effect::Ask => Ok(Permitted { scanned, verdict, clean }),
             Effect::Deny => Err(self.refuse(scanned.identified, Some(verdict), RefusalCause::Policy).await),
         }
     }
@@ -160,19 +181,20 @@ impl Gate {
         if permitted.verdict.effect == Effect::Allow {
             return Ok(Approved { permitted, approval: None });
         }
-        let Permitted { scanned: Scanned { identified, sightings }, verdict } = permitted;
+        let Permitted { scanned: Scanned { identified, sightings }, verdict, .. } = permitted;
         let answer = match self.question(&identified, &verdict) {
             Ok(question) => self.answer(question, &identified, &sightings).await,
             Err(detail) => return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await),
         };
         let answer = match answer {
             Ok(answer) => answer,
-            Err(verdict) if verdict.effect == Effect::Deny => {
-                return Err(self.refuse(identified, Some(*verdict), RefusalCause::Policy).await);
+            Err(decided) if decided.verdict.effect == Effect::Deny => {
+                return Err(self.refuse(identified, Some(decided.verdict), RefusalCause::Policy).await);
             }
-            Err(verdict) => {
+            Err(decided) => {
+                let Decided { verdict, clean } = *decided;
                 let scanned = Scanned { identified, sightings };
-                return Ok(Approved { permitted: Permitted { scanned, verdict: *verdict }, approval: None });
+                return Ok(Approved { permitted: Permitted { scanned, verdict, clean }, approval: None });
             }
         };
         let approval = match answer {
@@ -185,21 +207,21 @@ impl Gate {
         if let Err(detail) = self.check_approval(&approval, identified.digest) {
             return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await);
         }
-        let verdict = self.parts.decider.decide(&identified.action, &sightings);
+        let Decided { verdict, clean } = self.decided(&identified.action, &sightings, identified.redactable);
         if verdict.effect == Effect::Deny {
             return Err(self.refuse(identified, Some(verdict), RefusalCause::Policy).await);
         }
         let scanned = Scanned { identified, sightings };
-        Ok(Approved { permitted: Permitted { scanned, verdict }, approval: Some(approval) })
+        Ok(Approved { permitted: Permitted { scanned, verdict, clean }, approval: Some(approval) })
     }
 
-    /// Waits for the answer, unless a changed policy makes it needless: then the verdict that does.
+    /// Waits for the answer, unless a changed policy makes it needless: then the decision that does.
     async fn answer(
         &self,
         question: Question,
         identified: &Identified,
         sightings: &[Sighting],
-    ) -> Result<Answer, Box<Verdict>> {
+    ) -> Result<Answer, Box<Decided>> {
         let mut changes = self.changes.subscribe();
         let timeout = question.timeout;
         let asked = tokio::time::timeout(timeout, self.parts.approver.ask(question));
@@ -208,9 +230,9 @@ impl Gate {
             tokio::select! {
                 answer = &mut asked => return Ok(answer.unwrap_or(Answer::NoAnswer)),
                 Ok(()) = changes.changed() => {
-                    let verdict = self.parts.decider.decide(&identified.action, sightings);
-                    if verdict.effect != Effect::Ask {
-                        return Err(Box::new(verdict));
+                    let decided = self.decided(&identified.action, sightings, identified.redactable);
+                    if decided.verdict.effect != Effect::Ask {
+                        return Err(Box::new(decided));
                     }
                 }
             }
@@ -228,27 +250,26 @@ impl Gate {
     /// # Errors
     /// A budget was used up meanwhile, or the ledger can't keep it.
     pub async fn open(&self, approved: Approved) -> Result<Opened, Refusal> {
-        let Approved { permitted: Permitted { scanned, verdict }, approval } = approved;
+        let Approved { permitted: Permitted { scanned, verdict, clean }, approval } = approved;
         let Scanned { identified, sightings } = scanned;
         if let Err(denied) = self.parts.decider.begin(&identified.action, &sightings, &verdict) {
             return Err(self.refuse(identified, Some(*denied), RefusalCause::Policy).await);
         }
-        let record = match self.kept(&identified.action) {
-            Ok(action) => Record::Opened {
-                action,
-                action_digest: identified.digest,
-                verdict: self.clean_verdict(&verdict),
-                approval: approval.clone(),
-            },
+        let kept_approval = approval.as_ref().map(|approval| Clean::value(&self.parts.redactor, approval)).transpose();
+        let kept_approval = match kept_approval {
+            Ok(approval) => approval,
             Err(detail) => {
                 self.parts.decider.settle(&identified.action, None);
                 return Err(self.refuse(identified, Some(verdict), RefusalCause::Failure(detail)).await);
             }
         };
+        let kept = self.clean_verdict(&verdict);
+        let record = Clean::opened(&identified.kept, identified.digest, &kept, kept_approval.as_ref());
         match self.append(record).await {
             Ok(position) => {
-                let permitted = Permitted { scanned: Scanned { identified, sightings }, verdict };
-                Ok(Opened { approved: Approved { permitted, approval }, position })
+                let permitted = Permitted { scanned: Scanned { identified, sightings }, verdict, clean };
+                let approved = Approved { permitted, approval };
+                Ok(Opened { approved, verdict: kept, approval: kept_approval, position })
             }
             Err(error) => {
                 self.parts.decider.settle(&identified.action, None);
@@ -263,7 +284,7 @@ impl Gate {
     /// A secret can't be released; the opened entry is closed as failed.
     pub async fn inject(&self, opened: Opened) -> Result<Armed, Refusal> {
         let permitted = &opened.approved.permitted;
-        let injected = self.parts.secrets.inject(&permitted.scanned.identified.action, &permitted.verdict);
+        let injected = self.parts.secrets.inject(permitted.action(), &permitted.verdict);
         match injected {
             Ok(()) => Ok(Armed { opened }),
             Err(error) => {
@@ -280,34 +301,24 @@ impl Gate {
     /// # Errors
     /// The ledger can't keep it; the entry stays open and recovery will say `unknown`.
     pub async fn close(&self, armed: Armed, outcome: Outcome) -> Result<Position, AppendError> {
-        let Opened { approved: Approved { permitted: Permitted { scanned, verdict }, approval }, position } =
-            armed.opened;
-        let identified = scanned.identified;
-        self.parts.decider.settle(&identified.action, Some(&outcome));
+        let Opened { approved, verdict, approval, position } = armed.opened;
+        let Identified { action, digest, kept, .. } = approved.permitted.scanned.identified;
+        self.parts.decider.settle(&action, Some(&outcome));
         let fail = |reason: String| AppendError { reason };
-        let action = self.kept(&identified.action).map_err(fail)?;
-        let outcome = self.clean(&outcome).map_err(fail)?;
-        let verdict = self.clean_verdict(&verdict);
+        let outcome = Clean::value(&self.parts.redactor, &outcome).map_err(fail)?;
         let receipt = self
             .sign(&Statement {
-                action: &action,
-                action_digest: identified.digest,
-                verdict: Some(&verdict),
-                approval: approval.as_ref(),
-                outcome: Some(&outcome),
+                action: kept.inner(),
+                action_digest: digest,
+                verdict: Some(verdict.inner()),
+                approval: approval.as_ref().map(Clean::inner),
+                outcome: Some(outcome.inner()),
                 refused: None,
                 opened: Some(position.seq),
                 opened_hash: Some(position.hash),
             })
             .map_err(fail)?;
-        let record = Record::Closed {
-            action_id: action.id,
-            run: action.run,
-            opened: position.seq,
-            outcome,
-            receipt: Some(receipt),
-        };
-        self.append(record).await
+        self.append(Clean::closed(&kept, position.seq, outcome, receipt)).await
     }
 
     /// Records something a person should know that is no action.
@@ -321,27 +332,30 @@ impl Gate {
         message: &str,
         figures: BTreeMap<String, i64>,
     ) -> Result<Position, AppendError> {
-        let message = self.parts.redactor.redact(message).into_owned();
-        self.append(Record::Noted { run, topic: topic.to_owned(), message, figures }).await
+        let clean = |text| Clean::text(&self.parts.redactor, text);
+        self.append(Clean::noted(run, clean(topic), clean(message), figures)).await
     }
 
     /// What would be decided, without recording: for what compiled layers let through unasked.
     #[must_use]
     pub fn foresee(&self, action: &Action) -> Effect {
-        self.parts.decider.decide(action, &self.sightings(action)).effect
+        self.decided(action, &self.sightings(action), false).verdict.effect
     }
 
     /// Decides without recording, to re-decide what was admitted before under a policy that has changed since.
     #[must_use]
     pub fn still_allows(&self, armed: &Armed) -> bool {
-        self.parts.decider.decide(armed.action(), armed.sightings()).effect != Effect::Deny
+        let Scanned { identified, sightings } = &armed.opened.approved.permitted.scanned;
+        let Decided { verdict, clean } = self.decided(&identified.action, sightings, identified.redactable);
+        let same = || clean.is_none_or(|clean| clean.deed == armed.action().deed);
+        verdict.effect != Effect::Deny && same()
     }
 
     fn question(&self, identified: &Identified, verdict: &Verdict) -> Result<Question, String> {
         Ok(Question {
-            action: self.kept(&identified.action)?,
+            action: identified.kept.inner().clone(),
             action_digest: identified.digest,
-            verdict: self.clean_verdict(verdict),
+            verdict: self.clean_verdict(verdict).into_inner(),
             asked_at: self.now()?,
             timeout: self.parts.decider.approval_timeout(),
         })
@@ -370,21 +384,20 @@ impl Gate {
         refusal
     }
 
-    fn refused_record(&self, identified: &Identified, refusal: &Refusal) -> Result<Record, String> {
-        let action = self.kept(&identified.action)?;
+    fn refused_record(&self, identified: &Identified, refusal: &Refusal) -> Result<Clean<Record>, String> {
         let verdict = refusal.verdict.as_ref().map(|verdict| self.clean_verdict(verdict));
-        let refused: Refused = self.clean(&refusal.recorded_cause())?;
+        let refused: Clean<Refused> = Clean::value(&self.parts.redactor, &refusal.recorded_cause())?;
         let receipt = self.sign(&Statement {
-            action: &action,
+            action: identified.kept.inner(),
             action_digest: identified.digest,
-            verdict: verdict.as_ref(),
+            verdict: verdict.as_ref().map(Clean::inner),
             approval: None,
             outcome: None,
-            refused: Some(&refused),
+            refused: Some(refused.inner()),
             opened: None,
             opened_hash: None,
         })?;
-        Ok(Record::Refused { action, action_digest: identified.digest, verdict, refused, receipt: Some(receipt) })
+        Ok(Clean::refused(&identified.kept, identified.digest, verdict, refused, receipt))
     }
 
     fn sign(&self, statement: &Statement<'_>) -> Result<SealedReceipt, String> {
@@ -396,7 +409,8 @@ impl Gate {
         self.parts.clock.now().map_err(|error| error.to_string())
     }
 
-    async fn append(&self, record: Record) -> Result<Position, AppendError> {
+    async fn append(&self, record: Clean<Record>) -> Result<Position, AppendError> {
+        let record = record.into_inner();
         let at = self.now().map_err(|reason| AppendError { reason })?;
         let result = self.parts.ledger.append(at, record.clone()).await;
         let event = Event { position: result.as_ref().ok().copied(), at, record };
@@ -406,37 +420,21 @@ impl Gate {
         result
     }
 
-    /// An action as it is kept and shown: content sealed, every string redacted.
-    fn kept(&self, action: &Action) -> Result<Action, String> {
-        let sealed = Action {
-            id: action.id.clone(),
-            deed: action.deed.sealed().into_owned(),
-            principal: action.principal.clone(),
-            run: action.run.clone(),
-            session: action.session.clone(),
-            process: action.process.clone(),
-        };
-        self.clean(&sealed)
+    fn clean_verdict(&self, verdict: &Verdict) -> Clean<Verdict> {
+        Clean::verdict(&self.parts.redactor, verdict)
     }
+}
 
-    /// A copy in which every string has passed the redactor.
-    fn clean<T: Serialize + DeserializeOwned + Clone>(&self, value: &T) -> Result<T, String> {
-        let mut json = serde_json::to_value(value).map_err(|error| error.to_string())?;
-        if !self.parts.redactor.redact_json(&mut json) {
-            return Ok(value.clone());
-        }
-        serde_json::from_value(json).map_err(|error| format!("redaction left no valid value: {error}"))
-    }
-
-    /// A verdict quotes the policy's own words; the rule's text may carry a secret pasted into a policy.
-    fn clean_verdict(&self, verdict: &Verdict) -> Verdict {
-        let redact = |text: &str| self.parts.redactor.redact(text).into_owned();
-        let mut verdict = verdict.clone();
-        verdict.reason = redact(&verdict.reason);
-        verdict.rule.text = verdict.rule.text.as_deref().map(redact);
-        for finding in &mut verdict.findings {
-            finding.message = redact(&finding.message);
-        }
-        verdict
-    }
+/// What counts of very many sightings: the surest of each kind in each part, then the surest. However content is padded
+/// with what does no harm, nothing else is hidden by it.
+fn foremost(mut sightings: Vec<Sighting>) -> Vec<Sighting> {
+    sightings.sort_by_key(|sighting| std::cmp::Reverse(sighting.score));
+    let mut known = HashSet::new();
+    let (mut foremost, rest): (Vec<_>, Vec<_>) = sightings
+        .into_iter()
+        .partition(|sighting| known.insert((sighting.class, sighting.kind.clone(), sighting.part)));
+    foremost.truncate(SIGHTINGS_MAX);
+    let room = SIGHTINGS_MAX - foremost.len();
+    foremost.extend(rest.into_iter().take(room));
+    foremost
 }

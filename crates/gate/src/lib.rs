@@ -4,14 +4,16 @@
 //! private, so code that skips a stage doesn't compile. Effects take an [`Armed`] as proof that they may happen.
 //! The gate knows no adapter: it reaches the world through the traits in [`ports`]. Start with [`Gate::admit`].
 
+mod clean;
 pub mod desk;
 pub mod gate;
 pub mod ports;
+mod redaction;
 pub mod refusal;
 pub mod stage;
 
 pub use desk::{AnswerError, Decision, Desk, Pending, Standing};
-pub use gate::{Gate, Parts};
+pub use gate::{Gate, Judged, Parts};
 pub use ports::{
     Answer, AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Event, Ledger, Observer, Position, Question,
     Scanner, Secrets, SecretsError, SignError, Signer,

@@ -3,6 +3,7 @@
 
 use bartizan_model::{Action, Approval, Digest, Sighting, Verdict};
 
+use crate::clean::Clean;
 use crate::ports::Position;
 
 /// An action whose principal is established and whose exact form is fixed by its digest.
@@ -11,6 +12,10 @@ use crate::ports::Position;
 pub struct Identified {
     pub(crate) action: Action,
     pub(crate) digest: Digest,
+    /// The action as it is kept and shown.
+    pub(crate) kept: Clean<Action>,
+    /// Whoever carries it out goes by [`Armed::action`].
+    pub(crate) redactable: bool,
 }
 
 /// An identified action whose content was looked at. Made only by scanning.
@@ -27,6 +32,8 @@ pub struct Scanned {
 pub struct Permitted {
     pub(crate) scanned: Scanned,
     pub(crate) verdict: Verdict,
+    /// The action without what the verdict wants taken out of it.
+    pub(crate) clean: Option<Box<Action>>,
 }
 
 /// A permitted action that needed no person, or got a person's yes for exactly this deed. Made only by approving.
@@ -42,6 +49,9 @@ pub struct Approved {
 #[must_use]
 pub struct Opened {
     pub(crate) approved: Approved,
+    /// Its verdict and approval as they were kept.
+    pub(crate) verdict: Clean<Verdict>,
+    pub(crate) approval: Option<Clean<Approval>>,
     pub(crate) position: Position,
 }
 
@@ -61,6 +71,14 @@ impl Identified {
     pub fn action(&self) -> &Action {
         &self.action
     }
+
+    /// The same, said to be carried out as [`Armed::action`] then says, which may be without some of its content. What
+    /// is carried out exactly as it was handed in must not say so: where policy wants something taken out of it, it is
+    /// denied.
+    pub fn redactable(mut self) -> Self {
+        self.redactable = true;
+        self
+    }
 }
 
 impl Scanned {
@@ -77,13 +95,18 @@ impl Permitted {
     pub fn verdict(&self) -> &Verdict {
         &self.verdict
     }
+
+    /// The action to carry out.
+    pub(crate) fn action(&self) -> &Action {
+        self.clean.as_deref().unwrap_or(&self.scanned.identified.action)
+    }
 }
 
 impl Armed {
-    /// The action to carry out, exactly as it was decided.
+    /// The action to carry out: exactly as it was decided, without what policy wants taken out of it.
     #[must_use]
     pub fn action(&self) -> &Action {
-        &self.opened.approved.permitted.scanned.identified.action
+        self.opened.approved.permitted.action()
     }
 
     /// What was seen in its content.

@@ -360,7 +360,7 @@ impl Deed {
         }
     }
 
-    fn content_mut(&mut self) -> Option<&mut Content> {
+    pub(crate) fn content_mut(&mut self) -> Option<&mut Content> {
         match self {
             Self::FileWrite { content, .. } | Self::BrowserAct { content, .. } | Self::ComputerAct { content, .. } => {
                 content.as_mut()

@@ -58,6 +58,23 @@ pub enum Part {
     Label,
 }
 
+impl Part {
+    /// The word used everywhere, such as `body`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Content => "content",
+            Self::Patch => "patch",
+            Self::Arguments => "arguments",
+            Self::Body => "body",
+            Self::Path => "path",
+            Self::Query => "query",
+            Self::Url => "url",
+            Self::Label => "label",
+        }
+    }
+}
+
 /// One thing seen in the content of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sighting {

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::canonical::Digest;
+use crate::sighting::{Part, Sighting, SightingClass};
 
 /// The three answers. Ordered: `deny` beats `ask` beats `allow`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
@@ -85,6 +86,18 @@ pub enum Obligation {
     },
     /// The name may resolve to a private or loopback address.
     AllowPrivate,
+    /// Everything of this kind is taken out of this part before it is carried out. Who can't do that must not carry
+    /// it out at all.
+    Redact {
+        /// The rule that wants it, e.g. `content.secret`.
+        rule: String,
+        /// What sort of thing.
+        class: SightingClass,
+        /// Which of its kinds, e.g. `github-token`, `email`.
+        kind: String,
+        /// The part of the deed it stands in.
+        part: Part,
+    },
 }
 
 /// A decision over one action.
@@ -101,7 +114,7 @@ pub struct Verdict {
     /// What guards saw.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub findings: Vec<Finding>,
-    /// What must hold while it is carried out.
+    /// What must hold while it is carried out. Who doesn't know one of them must not carry it out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obligations: Vec<Obligation>,
     /// Digest of the policy that decided.
@@ -109,6 +122,23 @@ pub struct Verdict {
     /// The signed bundle the policy came in, where it came in one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleRef>,
+}
+
+impl Verdict {
+    /// Whether something is to be taken out of the content first.
+    #[must_use]
+    pub fn redacts(&self) -> bool {
+        self.obligations.iter().any(|obligation| matches!(obligation, Obligation::Redact { .. }))
+    }
+
+    /// Whether this is to be taken out of what it was seen in.
+    #[must_use]
+    pub fn takes_out(&self, sighting: &Sighting) -> bool {
+        self.obligations.iter().any(|obligation| {
+            matches!(obligation, Obligation::Redact { class, kind, part, .. }
+                if *class == sighting.class && *kind == sighting.kind && *part == sighting.part)
+        })
+    }
 }
 
 /// A policy bundle: its name, version and the digest of its signed statement.

@@ -106,7 +106,11 @@ impl Context {
             session: None,
             process,
         };
-        let permitted = self.gate.decide(self.gate.scan(self.gate.identify(action).await?)).await?;
+        let is_request = matches!(action.deed, Deed::HttpRequest { .. });
+        let identified = self.gate.identify(action).await?;
+        // What is sent on of a request is what the gate gives back.
+        let identified = if is_request { identified.redactable() } else { identified };
+        let permitted = self.gate.decide(self.gate.scan(identified)).await?;
         let approved = if permitted.verdict().effect == Effect::Ask {
             let withdrawn = tokio::select! {
                 biased;

@@ -88,7 +88,14 @@ impl Flow<'_> {
         let explain = format!("http {}", deed.target());
         let gone = gone(self.context, self.client, self.own, self.asked);
         match self.context.admit(deed, self.process.clone(), gone).await {
-            Ok(armed) => Ok(Admitted { armed, head, path, query, started: Instant::now() }),
+            Ok(armed) => {
+                // Without what policy wants taken out of it.
+                let query = match &armed.action().deed {
+                    Deed::HttpRequest { query, .. } => query.clone(),
+                    _ => query,
+                };
+                Ok(Admitted { armed, head, path, query, started: Instant::now() })
+            }
             Err(halt) => Err(Refused::Halted(halt, explain)),
         }
     }

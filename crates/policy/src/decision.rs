@@ -141,6 +141,14 @@ impl<'a> Decision<'a> {
         if allow_private {
             obligations.push(Obligation::AllowPrivate);
         }
+        if self.effect() != Effect::Deny {
+            obligations.extend(self.findings.redactions().iter().map(|redaction| Obligation::Redact {
+                rule: redaction.rule.clone(),
+                class: redaction.class,
+                kind: redaction.kind.to_string(),
+                part: redaction.part,
+            }));
+        }
         let reason = match self.decider() {
             Some(found) => found.message.clone(),
             None => self.ruling.cause.reason(self.ruling.effect),

@@ -52,7 +52,7 @@ pub use examples::examples;
 pub use exception::{EXCEPTIONS_MAX, Exception};
 pub use explain::{ActionExplanation, Explanation, LayerExplanation, MatchedRule};
 pub use files::{Hold, PathAccess};
-pub use guards::Look;
+pub use guards::{Look, kinds_below_restricted};
 pub use host::{Host, HostPattern};
 pub use language::json_schema;
 pub use layers::{BoxLevel, EnvLayer, FileLayer, Layers, LimitsLayer, NetLayer};

@@ -7,6 +7,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use bartizan_api::check::{CheckAnswer, CheckRequest, LINE_BYTES_MAX};
+use bartizan_gate::Judged;
 use bartizan_model::{Action, ActionId, Principal, PrincipalKind};
 use bartizan_scan::Redactor;
 use clap::Args;
@@ -23,7 +24,9 @@ use crate::wiring::{Trust, wire};
 /// Reads lines like {"kind":"net.connect","host":"example.com","port":443}, or
 /// {"id":1,"session":"s","action":{…}}, and answers each with one line: effect (allow, ask, deny), risk, rule,
 /// reason and the policy's digest, or an error. Whoever gets no verdict must deny. Every decision is
-/// recorded in the ledger. Lines of one `session` share what they read, did and used up.
+/// recorded in the ledger. Lines of one `session` share what they read, did and used up. With "redact":true the
+/// asker promises to carry out `redacted` of the answer, where it has one, instead of the action; without it
+/// what policy wants taken out of content is denied.
 #[derive(Args)]
 pub struct Check {
     #[command(flatten)]
@@ -64,7 +67,7 @@ impl Check {
                 let _ = runtime.block_on(wired.gate.note(None, "policy.reload", &message, BTreeMap::new()));
             }
             let answer = match line.and_then(|line| CheckRequest::parse(&line)) {
-                Ok(CheckRequest { id, session, instructions, trusted, deed }) => {
+                Ok(CheckRequest { id, session, instructions, trusted, redact, deed }) => {
                     let action = Action {
                         id: ActionId::generate(),
                         deed,
@@ -76,13 +79,25 @@ impl Check {
                     let memory = wired.decider.session_of(&action);
                     instructions.iter().for_each(|text| memory.instruct(text));
                     trusted.iter().for_each(|value| memory.trust(value));
-                    match runtime.block_on(wired.gate.judge(action)) {
-                        Ok(verdict) => CheckAnswer { id, verdict: Some(verdict), error: None },
-                        Err(refusal) => CheckAnswer { id, verdict: None, error: Some(refusal.to_string()) },
+                    let judged = runtime.block_on(async {
+                        if redact {
+                            return wired.gate.judge_redactable(action).await;
+                        }
+                        let verdict = wired.gate.judge(action).await?;
+                        Ok(Judged { verdict, redacted: None })
+                    });
+                    match judged {
+                        Ok(Judged { verdict, redacted }) => {
+                            CheckAnswer { id, verdict: Some(verdict), redacted, error: None }
+                        }
+                        Err(refusal) => {
+                            CheckAnswer { id, verdict: None, redacted: None, error: Some(refusal.to_string()) }
+                        }
                     }
                 }
                 Err(error) => {
-                    CheckAnswer { id: None, verdict: None, error: Some(redactor.redact(&error).into_owned()) }
+                    let error = Some(redactor.redact(&error).into_owned());
+                    CheckAnswer { id: None, verdict: None, redacted: None, error }
                 }
             };
             failed |= answer.error.is_some();

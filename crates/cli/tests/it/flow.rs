@@ -199,6 +199,67 @@ fn secrets_in_what_leaves_are_found() {
     });
 }
 
+/// `redact` lets the rest leave, but only if whoever asks goes by the answer.
+#[test]
+fn what_policy_wants_redacted_is_taken_out_or_denied() {
+    World::each(|world| {
+        let file = world.policy(
+            "net: { default: allow }\ntools: { default: allow }\ncontent: { secret: redact, personal: allow, redact: [{ kind: email, to: 'tool' }], deny: [{ kind: iban }] }",
+        );
+        let token = format!("ghp_{}", "a1B2".repeat(9));
+        let post = |path: &str, body: &str| json!({ "kind": "http.request", "method": "POST", "scheme": "https", "host": "a.test", "port": 443, "path": path, "query": format!("key={token}"), "body": body });
+        let redact = |action: Value| json!({ "redact": true, "action": action });
+        let call =
+            |arguments: Value| json!({ "kind": "tool.call", "server": "mail", "name": "send", "arguments": arguments });
+        let answers = check(
+            &world,
+            &["--policy", file.to_str().unwrap()],
+            &[
+                redact(post("/", &format!("x {token} y bob@example.org"))),
+                post("/", &format!("x {token} y")),
+                redact(post(&format!("/{token}"), "")),
+                redact(post("/", &format!("{token} DE89370400440532013000"))),
+                redact(call(
+                    json!({ "to": ["bob@example.org", 7], "text": format!("is {token} yours, eve@example.org?") }),
+                )),
+                redact(call(json!({ "bob@example.org": 1 }))),
+                redact(call(json!({ "text": "nothing" }))),
+            ],
+        );
+        assert_eq!(
+            rules(&answers),
+            [
+                "allow net.default",
+                "deny content.secret",
+                "deny content.secret",
+                "deny content.deny[0]",
+                "allow tools.default",
+                "deny content.redact[0]",
+                "allow tools.default"
+            ],
+            "{answers:#?}"
+        );
+        let clean = &answers[0]["redacted"];
+        assert_eq!(clean["body"], "x [redacted:github-token] y bob@example.org");
+        assert_eq!(clean["query"], "key=%5Bredacted:github-token%5D");
+        let wanted = |part: &str| json!({ "obligation": "redact", "rule": "content.secret", "class": "secret", "kind": "github-token", "part": part });
+        assert_eq!(answers[0]["obligations"], json!([wanted("query"), wanted("body")]));
+        assert_eq!(
+            answers[4]["redacted"]["arguments"],
+            json!({ "to": ["[redacted:email]", 7], "text": "is [redacted:github-token] yours, [redacted:email]?" })
+        );
+        for (answer, is_redacted) in answers.iter().zip([true, false, false, false, true, false, false]) {
+            assert_eq!(answer.get("redacted").is_some(), is_redacted, "{answer:#}");
+            assert!(!answer.to_string().contains(&token), "{answer:#}");
+        }
+        let rows = world.rows().iter().map(ToString::to_string).collect::<String>();
+        assert!(rows.contains("\"obligation\":\"redact\"") && !rows.contains(&token));
+        let shown = world.bartizan(["policy", "explain", "--policy", file.to_str().unwrap()]).success();
+        assert!(shown.stdout.contains("secrets in what leaves: redact"), "{shown}");
+        world.verify();
+    });
+}
+
 #[test]
 fn a_policy_file_narrows_a_persona() {
     World::each(|world| {

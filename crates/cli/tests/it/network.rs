@@ -467,6 +467,45 @@ fn only_the_methods_and_paths_of_the_rule_pass() {
     });
 }
 
+/// The server sees the query without what policy wants taken out; a path can't be without it, and leads nowhere.
+#[test]
+fn what_policy_wants_redacted_does_not_leave_the_box() {
+    Web::each(|web| {
+        let net = format!(
+            "net:\n  default: deny\n  resolver: \"{{resolver}}\"\n  allow:\n    - {{ host: allowed.test, ports: {}, private: true, http: [{{ method: GET }}] }}\n",
+            web.plain.port(),
+        );
+        web.world.policy(&format!("{net}content: {{ secret: redact, personal: redact }}\n"));
+        let token = format!("ghp_{}", "a1B2".repeat(9));
+        let requests = [
+            format!("/?to=bob@example.org&key={token}&n=1"),
+            format!("/a.txt?key={token}"),
+            format!("/{token}?n=1"),
+            "/a.txt?n=1".to_owned(),
+        ];
+        for (path, code) in requests.iter().zip(["200", "200", "403", "200"]) {
+            for proxy in [None, Some(PROXY)] {
+                let url = web.plain.url("allowed.test", path);
+                let mut arguments = vec!["-o", "/dev/null", "-w", "%{http_code}", &url];
+                arguments.extend(proxy.iter().flat_map(|proxy| ["-x", proxy]));
+                let curl = web.curl(&arguments);
+                assert_eq!(curl.stdout, code, "{path}: {curl}");
+            }
+        }
+        let seen = web.plain.lines();
+        let both = |line: &'static str| [line, line];
+        let expected = [
+            both("GET /?to=%5Bredacted:email%5D&key=%5Bredacted:github-token%5D&n=1"),
+            both("GET /a.txt?key=%5Bredacted:github-token%5D"),
+            both("GET /a.txt?n=1"),
+        ];
+        assert_eq!(seen, expected.concat());
+        let rows = web.world.rows().iter().map(ToString::to_string).collect::<String>();
+        assert!(!rows.contains(&token) && rows.contains("\"obligation\":\"redact\""));
+        web.world.verify();
+    });
+}
+
 #[test]
 fn ambiguous_requests_are_answered_400_and_never_passed_on() {
     Web::each(|web| {

@@ -7,7 +7,9 @@
     reason = "a test fails by panicking"
 )]
 
+mod classes;
 mod desk;
+mod redaction;
 mod stages;
 mod world;
 

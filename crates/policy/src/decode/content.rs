@@ -2,14 +2,14 @@
 
 use bartizan_model::{Effect, SightingClass};
 
-use crate::language::{ContentClasses, ContentPattern, ContentRule, ContentSection};
+use crate::language::{ContentClasses, ContentEffect, ContentPattern, ContentRule, ContentSection};
 use crate::place::At;
 use crate::shapes::{Decoder, Keys};
 use crate::yaml::Node;
 
 /// The keys of its mappings.
 pub(super) const KEYS: Keys = &[
-    ("content", &["secret", "personal", "classes", "patterns", "score", "allow", "ask", "deny"]),
+    ("content", &["secret", "personal", "classes", "patterns", "score", "allow", "redact", "ask", "deny"]),
     ("content classes", &["internal", "confidential", "restricted"]),
     ("a content pattern", &["name", "pattern", "effect"]),
     ("a content rule", &["class", "kind", "to"]),
@@ -20,18 +20,25 @@ impl Decoder {
         let mut content = ContentSection::default();
         for (key, node) in self.mapping(node, "content") {
             match key.value.as_str() {
-                "secret" => content.secret = self.effect(node),
-                "personal" => content.personal = self.effect(node),
+                "secret" => content.secret = self.content_effect(node),
+                "personal" => content.personal = self.content_effect(node),
                 "classes" => content.classes = Some(self.content_classes(node)),
                 "patterns" => content.patterns = self.list(node, Self::content_pattern),
                 "score" => content.score = self.score(node),
                 "allow" => content.allow = self.list(node, Self::content_rule),
+                "redact" => content.redact = self.list(node, Self::content_rule),
                 "ask" => content.ask = self.list(node, Self::content_rule),
                 "deny" => content.deny = self.list(node, Self::content_rule),
                 _ => {}
             }
         }
         content
+    }
+
+    fn content_effect(&mut self, node: &Node) -> Option<At<ContentEffect>> {
+        use ContentEffect::{Allow, Ask, Deny, Redact};
+        let effects = [Allow, Redact, Ask, Deny].map(|effect| (effect.as_str(), effect));
+        self.choice(node, &effects)
     }
 
     fn content_classes(&mut self, node: &Node) -> ContentClasses {

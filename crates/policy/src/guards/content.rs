@@ -2,11 +2,11 @@
 
 use std::borrow::Cow;
 
-use bartizan_model::{ActionKind, Deed, Effect, Risk, Sighting, SightingClass};
+use bartizan_model::{ActionKind, Deed, Risk, Sighting, SightingClass};
 
 use crate::deeds::names;
 use crate::guards::{Findings, Found, Guard, Interest, Scene};
-use crate::language::{ContentRule, PolicyFile};
+use crate::language::{ContentEffect, ContentRule, PolicyFile};
 use crate::pattern::Wildcard;
 use crate::place::{At, Place};
 
@@ -15,7 +15,12 @@ const SCORE: u8 = 50;
 
 pub(super) fn compile(file: &PolicyFile) -> Option<Box<dyn Guard>> {
     let section = file.content.as_ref()?;
-    let lists = [(Effect::Allow, &section.allow), (Effect::Ask, &section.ask), (Effect::Deny, &section.deny)];
+    let lists = [
+        (ContentEffect::Allow, &section.allow),
+        (ContentEffect::Redact, &section.redact),
+        (ContentEffect::Ask, &section.ask),
+        (ContentEffect::Deny, &section.deny),
+    ];
     let rules = lists.into_iter().flat_map(|(effect, list)| {
         let rules = list.iter().flatten().enumerate();
         rules.map(move |(index, rule)| Rule::compile(effect, index, rule))
@@ -30,8 +35,8 @@ pub(super) fn compile(file: &PolicyFile) -> Option<Box<dyn Guard>> {
 
 #[derive(Debug)]
 struct ContentGuard {
-    secret: Option<At<Effect>>,
-    personal: Option<At<Effect>>,
+    secret: Option<At<ContentEffect>>,
+    personal: Option<At<ContentEffect>>,
     score: u8,
     rules: Vec<Rule>,
 }
@@ -40,14 +45,14 @@ struct ContentGuard {
 struct Rule {
     name: String,
     place: Place,
-    effect: Effect,
+    effect: ContentEffect,
     class: Option<SightingClass>,
     kind: Option<Wildcard>,
     to: Vec<Wildcard>,
 }
 
 impl Rule {
-    fn compile(effect: Effect, index: usize, rule: &At<ContentRule>) -> Self {
+    fn compile(effect: ContentEffect, index: usize, rule: &At<ContentRule>) -> Self {
         Self {
             name: format!("content.{}[{index}]", effect.as_str()),
             place: rule.place.clone(),
@@ -110,12 +115,16 @@ impl Guard for ContentGuard {
                 (None, Some(class)) => (class.value, format!("content.{}", sighting.class.as_str()), &class.place),
                 (None, None) => continue,
             };
+            let what = if sighting.class == SightingClass::Secret { "a secret" } else { "personal data" };
+            if effect == ContentEffect::Redact {
+                let message = format!("{what} is taken out before it leaves (`{}`)", sighting.kind);
+                findings.redact(&name, sighting);
+                findings.push(Found::new("content", effect.effect(), Risk::Low, name, Some(place), message));
+                continue;
+            }
             let risk = if sighting.class == SightingClass::Secret { Risk::Critical } else { Risk::High };
-            let message = match sighting.class {
-                SightingClass::Secret => format!("a secret would leave (`{}`)", sighting.kind),
-                _ => format!("personal data would leave (`{}`)", sighting.kind),
-            };
-            findings.push(Found::new("content", effect, risk, name, Some(place), message));
+            let message = format!("{what} would leave (`{}`)", sighting.kind);
+            findings.push(Found::new("content", effect.effect(), risk, name, Some(place), message));
         }
     }
 

@@ -19,10 +19,15 @@ mod prompts;
 pub(crate) mod rego;
 mod tools;
 
-use bartizan_model::{ActionId, ActionKind, Deed, Effect, Principal, Risk, RuleRef, Sighting};
+use std::borrow::Cow;
+
+use bartizan_model::{
+    ActionId, ActionKind, Deed, Effect, Part, Principal, Risk, RuleRef, Sighting, SightingClass,
+};
 use jiff::Timestamp;
 
 pub(crate) use compat::glob_problem as compat_glob_problem;
+pub use personal::kinds_below_restricted;
 
 use crate::context::Context;
 use crate::language::PolicyFile;
@@ -181,6 +186,16 @@ const FINDINGS_MAX: usize = 32;
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Findings {
     found: Vec<Found>,
+    redactions: Vec<Redaction>,
+}
+
+/// Something that is to be taken out of the content before it is carried anywhere.
+#[derive(Debug, Clone)]
+pub(crate) struct Redaction {
+    pub(crate) rule: String,
+    pub(crate) class: SightingClass,
+    pub(crate) kind: Cow<'static, str>,
+    pub(crate) part: Part,
 }
 
 impl Findings {
@@ -197,6 +212,21 @@ impl Findings {
         {
             *weakest = found;
         }
+    }
+
+    /// Wants this taken out, and all of its kind in the same part.
+    pub(crate) fn redact(&mut self, rule: &str, sighting: &Sighting) {
+        let Sighting { class, kind, part, .. } = sighting;
+        let same = |known: &Redaction| (&known.class, &known.kind, &known.part) == (class, kind, part);
+        if !self.redactions.iter().any(same) {
+            let (rule, kind) = (rule.to_owned(), kind.clone());
+            self.redactions.push(Redaction { rule, class: *class, kind, part: *part });
+        }
+    }
+
+    /// What is to be taken out; at most as many as the scanner knows kinds, for each part.
+    pub(crate) fn redactions(&self) -> &[Redaction] {
+        &self.redactions
     }
 
     /// Keeps what holds.

@@ -42,8 +42,13 @@ const CONFIDENTIAL: &[&str] = &[
     "group",
     "person",
 ];
-/// With a person's name these find most people.
+/// With a person's name these find most people: name, birthday and postcode are enough.
 const PLACING: &[&str] = &["date-of-birth", "street-address", "coordinates"];
+
+/// The kinds of personal data that are less than restricted. The words are the scanner's.
+pub fn kinds_below_restricted() -> impl Iterator<Item = &'static str> {
+    INTERNAL.iter().chain(CONFIDENTIAL).copied()
+}
 
 fn classify(sightings: &[Sighting]) -> Class {
     let personal = || {

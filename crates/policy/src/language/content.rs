@@ -8,6 +8,43 @@ use crate::language::merge::{Merge, list};
 use crate::place::At;
 use crate::text_pattern::TextPattern;
 
+/// What becomes of content with something in it. Ordered: the later is the stricter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContentEffect {
+    /// It may leave as it is.
+    Allow,
+    /// It may leave without what was seen in it. What can't be taken out makes it denied.
+    Redact,
+    /// A person decides.
+    Ask,
+    /// It must not leave.
+    Deny,
+}
+
+impl ContentEffect {
+    /// The word used everywhere: `allow`, `redact`, `ask`, `deny`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Allow => "allow",
+            Self::Redact => "redact",
+            Self::Ask => "ask",
+            Self::Deny => "deny",
+        }
+    }
+
+    /// What this means for the deed as a whole.
+    #[must_use]
+    pub fn effect(self) -> Effect {
+        match self {
+            Self::Allow | Self::Redact => Effect::Allow,
+            Self::Ask => Effect::Ask,
+            Self::Deny => Effect::Deny,
+        }
+    }
+}
+
 /// Section `content`: secrets and personal data in what leaves. A sighting that a rule matches is decided by the
 /// strictest such rule, any other by its class.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -16,10 +53,10 @@ use crate::text_pattern::TextPattern;
 pub struct ContentSection {
     /// For secrets no rule matches.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub secret: Option<At<Effect>>,
+    pub secret: Option<At<ContentEffect>>,
     /// For personal data no rule matches.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub personal: Option<At<Effect>>,
+    pub personal: Option<At<ContentEffect>>,
     /// What becomes of content by its class.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub classes: Option<ContentClasses>,
@@ -32,6 +69,9 @@ pub struct ContentSection {
     /// May leave.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub allow: Option<Vec<At<ContentRule>>>,
+    /// Is taken out, and the rest may leave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub redact: Option<Vec<At<ContentRule>>>,
     /// A person decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ask: Option<Vec<At<ContentRule>>>,
@@ -109,6 +149,7 @@ impl Merge for ContentSection {
             patterns: list(self.patterns, child.patterns),
             score: child.score.or(self.score),
             allow: list(self.allow, child.allow),
+            redact: list(self.redact, child.redact),
             ask: list(self.ask, child.ask),
             deny: list(self.deny, child.deny),
         }

@@ -35,7 +35,7 @@ pub use compat::{
     CompatPaths, CompatSecret, CompatSecrets, CompatSeverity, CompatTools,
 };
 pub use computer::Computer;
-pub use content::{ContentClasses, ContentPattern, ContentRule, ContentSection};
+pub use content::{ContentClasses, ContentEffect, ContentPattern, ContentRule, ContentSection};
 pub use env::Env;
 pub use exec::Exec;
 pub use files::Files;

@@ -207,7 +207,7 @@ fn mistakes_in_sections_over_content_come_with_what_is_right() {
     check(
         "bartizan: 1\ncontent: { secret: maybe, allow: [{}], score: -1 }\n",
         expect![[r#"
-            p.yaml:2:20: `maybe` must be one of allow, ask, deny
+            p.yaml:2:20: `maybe` must be one of allow, redact, ask, deny
             p.yaml:2:35: a content rule needs one of the keys `class`, `kind` and `to`
             p.yaml:2:47: `-1` is no score; write a number from 0 to 100"#]],
     );

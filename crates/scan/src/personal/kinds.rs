@@ -1,4 +1,4 @@
-//! The kinds of personal data, and how confidential a text is that has them.
+//! The kinds of personal data. How confidential each makes a text is said by policy, by these names.
 
 /// What was found; [`Kind::name`] is the word that policies, sightings and markers use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -52,31 +52,6 @@ pub enum Kind {
     Organization,
 }
 
-/// How confidential something is; the order is that of strictness.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Classification {
-    /// Nothing was found.
-    Public,
-    /// What is in many business letters: names of organisations and places, dates, web addresses.
-    Internal,
-    /// What names or reaches a person.
-    Confidential,
-    /// What can be used to take a person's money or identity.
-    Restricted,
-}
-
-impl Classification {
-    /// The word that policies use.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Public => "public",
-            Self::Internal => "internal",
-            Self::Confidential => "confidential",
-            Self::Restricted => "restricted",
-        }
-    }
-}
-
 impl Kind {
     /// Lower case and hyphens, such as `payment-card` or `us-ssn`.
     pub const fn name(self) -> &'static str {
@@ -107,34 +82,8 @@ impl Kind {
         }
     }
 
-    /// How confidential one find of this kind makes a text.
-    pub const fn classification(self) -> Classification {
-        match self {
-            Self::PaymentCard
-            | Self::Iban
-            | Self::BankAccount
-            | Self::National(_)
-            | Self::Passport
-            | Self::DriverLicence
-            | Self::CryptoAddress => Classification::Restricted,
-            Self::Email
-            | Self::Phone
-            | Self::IpAddress
-            | Self::MacAddress
-            | Self::Coordinates
-            | Self::DateOfBirth
-            | Self::StreetAddress
-            | Self::Age
-            | Self::Group
-            | Self::Person => Classification::Confidential,
-            Self::Postcode | Self::Url | Self::Date | Self::Title | Self::Place | Self::Organization => {
-                Classification::Internal
-            }
-        }
-    }
-
-    /// The kind with this name.
-    pub fn named(name: &str) -> Option<Self> {
+    /// The names of all kinds.
+    pub fn names() -> impl Iterator<Item = &'static str> {
         const OTHERS: [Kind; 22] = [
             Kind::PaymentCard,
             Kind::Iban,
@@ -159,24 +108,6 @@ impl Kind {
             Kind::Place,
             Kind::Organization,
         ];
-        OTHERS
-            .into_iter()
-            .find(|kind| kind.name() == name)
-            .or_else(|| super::national::NAMES.iter().find(|known| **known == name).map(|name| Self::National(name)))
+        OTHERS.into_iter().map(Self::name).chain(super::national::NAMES.iter().copied())
     }
-}
-
-/// How confidential a text is in which these kinds were found.
-///
-/// The strictest of them decides, and a person together with where or when is as strict as an identity number: name,
-/// birthday and postcode are enough to find most people.
-pub fn classification(kinds: impl IntoIterator<Item = Kind>) -> Classification {
-    let mut strictest = Classification::Public;
-    let (mut is_named, mut is_placed) = (false, false);
-    for kind in kinds {
-        strictest = strictest.max(kind.classification());
-        is_named |= kind == Kind::Person;
-        is_placed |= matches!(kind, Kind::DateOfBirth | Kind::StreetAddress | Kind::Coordinates);
-    }
-    if is_named && is_placed { Classification::Restricted } else { strictest }
 }

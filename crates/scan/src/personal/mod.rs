@@ -30,7 +30,7 @@ mod place;
 mod prose;
 
 pub(crate) use forms::ALL;
-pub use kinds::{Classification, Kind, classification};
+pub use kinds::Kind;
 pub(crate) use prose::Prose;
 
 /// What is looked for.
