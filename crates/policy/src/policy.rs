@@ -10,7 +10,7 @@ use crate::decision::{Cause, Ruling};
 use crate::deeds::url_host;
 use crate::exec::{Commands, Found as CommandFound, Line};
 use crate::files::{FileFound, Paths};
-use crate::guards::{self, Guard};
+use crate::guards::{self, Guard, Layer};
 use crate::host::Host;
 use crate::language::{NameRules, PolicyFile};
 use crate::names::Names;
@@ -53,8 +53,7 @@ pub(crate) struct Compiled {
 }
 
 impl Compiled {
-    /// `layer` counts the policies in force: 0 is the user's.
-    pub(crate) fn new(file: &PolicyFile, role: Role, layer: usize, context: &Context) -> Self {
+    pub(crate) fn new(file: &PolicyFile, role: Role, layer: Layer<'_>, context: &Context) -> Self {
         // Every section of a user's policy has a default, also those it leaves out.
         fn present<T: Clone + Default>(section: Option<&T>, role: Role) -> Option<Cow<'_, T>> {
             match (section, role) {

@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::decision::{Cause, Decision, Ruling};
 use crate::exception::{self, EXCEPTIONS_MAX, Exception, Lifted};
-use crate::guards::{self, Findings, Found, Guard, Look, Scene};
+use crate::guards::{self, Findings, Found, Guard, Layer, Look, Scene};
 use crate::language::PolicyFile;
 use crate::load::Policy;
 use crate::policy::{Compiled, Role};
@@ -61,11 +61,13 @@ impl PolicySet {
         context: Context,
     ) -> Result<Self, CanonicalError> {
         let bare = |policy: &Policy| PolicyFile { name: None, description: None, ..policy.file().clone() };
-        let compiled = compile(&user, Role::User, 0, &context);
-        let narrowing: Vec<Narrowing> = narrowing
+        let compiled = compile(&user, 0, &[], &context);
+        let policies: Vec<Policy> = narrowing.into_iter().collect();
+        let names = layer_names(&policies);
+        let narrowing: Vec<Narrowing> = policies
             .into_iter()
             .enumerate()
-            .map(|(index, policy)| Narrowing { compiled: compile(&policy, Role::Project, index + 1, &context), policy })
+            .map(|(index, policy)| Narrowing { compiled: compile(&policy, index + 1, &names, &context), policy })
             .collect();
         let modules = std::iter::once(&user).chain(narrowing.iter().map(|narrowing| &narrowing.policy));
         let digest = Digest::of(&Canonical {
@@ -99,12 +101,13 @@ impl PolicySet {
         exceptions.truncate(EXCEPTIONS_MAX);
         exceptions.sort_by(|a, b| (&a.principal, b.until).cmp(&(&b.principal, a.until)));
         self.lifted.clear();
+        let names = layer_names(self.narrowing());
         for of_one in exceptions.chunk_by(|a, b| a.principal == b.principal) {
             let holding = |count: usize| of_one.get(..count).unwrap_or_default();
             let steps = of_one.iter().enumerate().map(|(index, exception)| {
                 let policies = std::iter::once(&self.user).chain(self.narrowing());
                 let lifted = Lifted::new(policies, holding(index + 1), &self.context, |policy, layer, context| {
-                    compile(policy, if layer == 0 { Role::User } else { Role::Project }, layer, context)
+                    compile(policy, layer, &names, context)
                 });
                 (exception.clone(), lifted)
             });
@@ -314,8 +317,29 @@ fn each_guard<'a>(
     }
 }
 
-/// A policy's sections and guards, its Rego modules among them.
-fn compile(policy: &Policy, role: Role, layer: usize, context: &Context) -> Compiled {
+/// A name for each policy that narrows: where it was read from, and how often before.
+fn layer_names<'a>(policies: impl IntoIterator<Item = &'a Policy>) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for policy in policies {
+        let source = policy.sources().first().map(String::as_str).unwrap_or_default();
+        // Another version of a bundle is the same layer.
+        let source = match source.split_once('@') {
+            Some((bundle, rest)) if bundle.starts_with("bundle:") => {
+                format!("{bundle}/{}", rest.split_once('/').map_or("", |(_, path)| path))
+            }
+            _ => source.to_owned(),
+        };
+        let before = names.iter().filter(|name| name.split_once(' ').is_some_and(|(_, other)| other == source)).count();
+        names.push(format!("{before} {source}"));
+    }
+    names
+}
+
+/// A policy's sections and guards, its Rego modules among them. Layer 0 is the user's, the others are those of `names`.
+fn compile(policy: &Policy, layer: usize, names: &[String], context: &Context) -> Compiled {
+    let role = if layer == 0 { Role::User } else { Role::Project };
+    let name = layer.checked_sub(1).and_then(|index| names.get(index)).map_or("user", String::as_str);
+    let layer = Layer { index: layer, name };
     let mut compiled = Compiled::new(policy.file(), role, layer, context);
     compiled.guards.extend(policy.rego().map(|rego| guards::rego::guard(rego, context)));
     compiled

@@ -1,8 +1,9 @@
 //! A changed policy takes over while things go on; a broken one changes nothing and says so.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -10,6 +11,62 @@ use serde_json::Value;
 use crate::world::World;
 
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// `bartizan check` that goes on while its policy changes.
+struct Checking {
+    child: Child,
+    input: ChildStdin,
+    output: BufReader<ChildStdout>,
+}
+
+impl Checking {
+    fn under(world: &World, policy: &Path) -> Self {
+        let mut child = Command::new(world.home.binary())
+            .args(["check", "--policy"])
+            .arg(policy)
+            .env("BARTIZAN_HOME", world.home.bartizan_home())
+            .env("HOME", world.home.user_home())
+            .current_dir(world.home.workspace())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (input, output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        Self { child, input, output }
+    }
+
+    /// Effect and rule of the answer.
+    fn ask(&mut self, line: &str) -> String {
+        writeln!(self.input, "{line}").unwrap();
+        let mut answer = String::new();
+        self.output.read_line(&mut answer).unwrap();
+        let answer: Value = serde_json::from_str(&answer).unwrap();
+        format!("{} {}", answer["effect"].as_str().unwrap(), answer["rule"]["rule"].as_str().unwrap())
+    }
+
+    /// Asks until it is answered like this.
+    fn until(&mut self, line: &str, wanted: &str) {
+        let start = Instant::now();
+        while self.ask(line) != wanted {
+            assert!(start.elapsed() < PATIENCE, "{line} never became `{wanted}`");
+            std::thread::yield_now();
+        }
+    }
+
+    /// What it said on standard error.
+    fn end(mut self) -> String {
+        drop(self.input);
+        let mut told = String::new();
+        self.child.stderr.take().unwrap().read_to_string(&mut told).unwrap();
+        assert!(self.child.wait().unwrap().success(), "{told}");
+        told
+    }
+}
+
+fn connect(host: &str) -> String {
+    format!("{{\"kind\":\"net.connect\",\"host\":\"{host}\",\"port\":443}}")
+}
 
 #[test]
 fn check_notices_changes_of_yaml_and_rego() {
@@ -23,23 +80,10 @@ fn check_notices_changes_of_yaml_and_rego() {
         };
         module("deny contains \"one\" if input.deed.host == \"one.test\"");
         let policy = world.policy("net: { default: allow }\nrego: [./m.rego]");
-        let mut child = Command::new(world.home.binary())
-            .args(["check", "--policy"])
-            .arg(&policy)
-            .env("BARTIZAN_HOME", world.home.bartizan_home())
-            .env("HOME", world.home.user_home())
-            .current_dir(world.home.workspace())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut child = Checking::under(&world, &policy);
         let mut ask = |host: &str| -> String {
-            writeln!(input, "{{\"kind\":\"net.connect\",\"host\":\"{host}\",\"port\":443}}").unwrap();
-            let mut line = String::new();
-            output.read_line(&mut line).unwrap();
-            serde_json::from_str::<Value>(&line).unwrap()["effect"].as_str().unwrap().to_owned()
+            let answer = child.ask(&connect(host));
+            answer.split(' ').next().unwrap().to_owned()
         };
         let mut until = |host: &str, effect: &str| {
             let start = Instant::now();
@@ -65,13 +109,52 @@ fn check_notices_changes_of_yaml_and_rego() {
             assert!(start.elapsed() < PATIENCE);
         }
         assert_eq!(ask("three.test"), "deny");
-        drop(input);
-        let mut told = String::new();
-        std::io::Read::read_to_string(&mut child.stderr.take().unwrap(), &mut told).unwrap();
-        assert!(child.wait().unwrap().success());
+        let told = child.end();
         assert!(told.contains("the policy is now") && told.contains("stays as it was"), "{told}");
         let noted = world.rows().iter().filter(|row| row["record"]["topic"] == "policy.reload").count();
         assert!(noted >= 3, "{noted}");
+        world.verify();
+    });
+}
+
+/// The project's budget goes on being counted when its limit changes and when another policy joins before it.
+#[test]
+fn what_was_used_up_stays_used_up_under_a_changed_policy() {
+    World::each(|world| {
+        if world.user() != bartizan_testkit::User::Current {
+            return;
+        }
+        let starts = |programs: &str| format!("bartizan: 1\nexec: {{ deny: [{programs}] }}\n");
+        let project = |requests: u32, programs: &str| {
+            let budget = format!(
+                "budgets: {{ session: {{ requests: {requests} }}, destinations: [{{ host: a.test, requests: 2 }}] }}\n"
+            );
+            let draft = world.home.write("bartizan.yaml.new", format!("{}{budget}", starts(programs)));
+            fs::rename(draft, world.home.workspace().join("bartizan.yaml")).unwrap();
+        };
+        project(4, "first");
+        let policy = world.policy("net: { default: allow }\nexec: { default: allow }");
+        let overlay = world.home.write_home("overlay.yaml", starts("second"));
+        let mut child = Checking::under(&world, &policy);
+        let start =
+            |program: &str| format!("{{\"kind\":\"exec.run\",\"program\":\"{program}\",\"args\":[\"{program}\"]}}");
+        assert_eq!(child.ask(&connect("a.test")), "allow net.default");
+        assert_eq!(child.ask(&connect("a.test")), "allow net.default");
+        assert_eq!(child.ask(&connect("a.test")), "deny budgets.destinations[0].requests");
+        // The project's policy is now the second that narrows.
+        let config = world.home.bartizan_home().join("config.yaml");
+        let settings = fs::read_to_string(&config).unwrap_or_else(|_| "bartizan: 1\n".to_owned());
+        fs::write(&config, format!("{settings}overlays: [{}]\n", overlay.display())).unwrap();
+        child.until(&start("second"), "deny exec.deny[0]");
+        assert_eq!(child.ask(&connect("a.test")), "deny budgets.destinations[0].requests");
+        assert_eq!(child.ask(&connect("b.test")), "allow net.default");
+        assert_eq!(child.ask(&connect("b.test")), "allow net.default");
+        assert_eq!(child.ask(&connect("b.test")), "deny budgets.session.requests");
+        project(5, "third");
+        child.until(&start("third"), "deny exec.deny[0]");
+        assert_eq!(child.ask(&connect("b.test")), "allow net.default");
+        assert_eq!(child.ask(&connect("b.test")), "deny budgets.session.requests");
+        child.end();
         world.verify();
     });
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use bartizan_model::{ActionKind, Deed, Effect, Risk};
 
-use crate::guards::{Findings, Found, Guard, Interest, Scene};
+use crate::guards::{Findings, Found, Guard, Interest, Layer, Scene};
 use crate::host::{Host, HostPattern};
 use crate::language::{Budget, Budgets, PolicyFile, Price};
 use crate::pattern::Wildcard;
@@ -17,7 +17,7 @@ use crate::units::Span;
 /// rounded against the one who asks.
 const TOKEN_BYTES: u64 = 3;
 
-pub(super) fn compile(file: &PolicyFile, layer: usize) -> Option<Box<dyn Guard>> {
+pub(super) fn compile(file: &PolicyFile, layer: Layer<'_>) -> Option<Box<dyn Guard>> {
     let section = file.budgets.as_ref()?;
     Some(Box::new(BudgetGuard::new(section, layer)))
 }
@@ -51,7 +51,7 @@ enum What {
 }
 
 impl BudgetGuard {
-    fn new(section: &Budgets, layer: usize) -> Self {
+    fn new(section: &Budgets, layer: Layer<'_>) -> Self {
         let mut guard = Self {
             lines: Vec::new(),
             times: Vec::new(),
@@ -82,7 +82,7 @@ impl BudgetGuard {
         guard
     }
 
-    fn push(&mut self, layer: usize, rule: &str, key: &str, scope: Scope, what: &What, budget: &Budget) {
+    fn push(&mut self, layer: Layer<'_>, rule: &str, key: &str, scope: Scope, what: &What, budget: &Budget) {
         let amounts = [
             (Unit::Requests, budget.requests.as_ref().map(|at| (at.value, &at.place))),
             (Unit::Bytes, budget.bytes.as_ref().map(|at| (at.value.0, &at.place))),
@@ -95,7 +95,7 @@ impl BudgetGuard {
                 rule: Arc::from(format!("{rule}.{}", unit.as_str())),
                 place: place.clone(),
                 scope,
-                key: Arc::from(format!("{layer} {key} {}", unit.as_str())),
+                key: Arc::from(format!("{} {key} {}", layer.name, unit.as_str())),
                 over_what: what.clone(),
                 unit,
                 limit,

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::context::Context;
 use crate::deeds::{CompiledPattern, DeedPattern, names, url_host};
-use crate::guards::{Findings, Found, Guard, Interest, Scene};
+use crate::guards::{Findings, Found, Guard, Interest, Layer, Scene};
 use crate::language::{FlowRule, PolicyFile, Provenance};
 use crate::pattern::Wildcard;
 use crate::place::{At, Place};
@@ -18,7 +18,7 @@ const ARGUMENTS_MAX: usize = 64;
 /// Deepest nesting of arguments that is followed.
 const DEPTH_MAX: usize = 16;
 
-pub(super) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Option<Box<dyn Guard>> {
+pub(super) fn compile(file: &PolicyFile, context: &Context, layer: Layer<'_>) -> Option<Box<dyn Guard>> {
     let rules = file.flow.as_ref()?;
     let rules = rules.iter().enumerate().map(|(index, rule)| Rule::compile(index, rule, context, layer)).collect();
     Some(Box::new(FlowGuard { rules }))
@@ -47,7 +47,7 @@ struct Rule {
 }
 
 impl Rule {
-    fn compile(index: usize, rule: &At<FlowRule>, context: &Context, layer: usize) -> Self {
+    fn compile(index: usize, rule: &At<FlowRule>, context: &Context, layer: Layer<'_>) -> Self {
         let FlowRule { when, ask, deny, except } = &rule.value;
         let patterns = |texts: &[String]| {
             let parsed = texts.iter().filter_map(|text| DeedPattern::parse(text).ok());
@@ -73,7 +73,7 @@ impl Rule {
             place: rule.place.clone(),
             read: when.read.iter().filter_map(|label| Label::parse(label)).collect(),
             after: patterns(&when.after),
-            key: format!("{layer} {}", when.after.join(" > ")),
+            key: format!("{} {}", layer.name, when.after.join(" > ")),
             within: when.within.map(|span| span.0),
             argument: when.argument,
             ask: patterns(ask),

@@ -5,7 +5,7 @@ use bartizan_model::{Deed, Origin, SightingClass};
 
 use crate::context::Context;
 use crate::deeds::{base, holds, url_host};
-use crate::guards::{Findings, Guard, Interest, Scene};
+use crate::guards::{Findings, Guard, Interest, Layer, Scene};
 use crate::host::{Host, HostPattern};
 use crate::language::PolicyFile;
 use crate::pattern::{PathPattern, Wildcard};
@@ -16,14 +16,14 @@ use crate::tree::{Mode, Tree};
 const SCORE: u8 = 50;
 
 /// The user's policy always has it; another only where it says something of labels.
-pub(super) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Option<Box<dyn Guard>> {
-    if file.labels.is_none() && layer > 0 {
+pub(super) fn compile(file: &PolicyFile, context: &Context, layer: Layer<'_>) -> Option<Box<dyn Guard>> {
+    if file.labels.is_none() && layer.index > 0 {
         return None;
     }
     let section = file.labels.clone().unwrap_or_default();
     let mut guard = LabelGuard { trusted: None, data: Vec::new() };
     // A policy that only narrows and trusts nobody by name leaves that to the user's.
-    if layer == 0 || section.trusted.is_some() {
+    if layer.index == 0 || section.trusted.is_some() {
         let mut trusted = Sources::default();
         section.trusted.iter().flatten().for_each(|text| trusted.push(&text.value));
         guard.trusted = Some(trusted);

@@ -21,9 +21,7 @@ mod tools;
 
 use std::borrow::Cow;
 
-use bartizan_model::{
-    ActionId, ActionKind, Deed, Effect, Part, Principal, Risk, RuleRef, Sighting, SightingClass,
-};
+use bartizan_model::{ActionId, ActionKind, Deed, Effect, Part, Principal, Risk, RuleRef, Sighting, SightingClass};
 use jiff::Timestamp;
 
 pub(crate) use compat::glob_problem as compat_glob_problem;
@@ -66,8 +64,18 @@ pub(crate) trait Guard: std::fmt::Debug + Send + Sync {
     fn explain(&self) -> Vec<String>;
 }
 
-/// Every guard this policy needs; those whose section is absent are left out. `layer` tells policies in force apart.
-pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Vec<Box<dyn Guard>> {
+/// Which of the policies in force it is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Layer<'a> {
+    /// 0 is the user's.
+    pub(crate) index: usize,
+    /// Tells it apart, also from those of a policy that takes over while sessions go on: what was counted and followed
+    /// for a layer goes on being counted, whatever joins or leaves beside it.
+    pub(crate) name: &'a str,
+}
+
+/// Every guard this policy needs; those whose section is absent are left out.
+pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: Layer<'_>) -> Vec<Box<dyn Guard>> {
     let guards: [Option<Box<dyn Guard>>; 12] = [
         patches::compile(file, context, layer),
         tools::compile(file, context),

@@ -8,7 +8,7 @@ use bartizan_model::{ActionKind, Deed, Effect, Risk};
 use crate::context::Context;
 use crate::diff::kinds::{self, Sort};
 use crate::diff::{self, Change, FileChange, Patch};
-use crate::guards::{Findings, Found, Guard, Interest, Scene};
+use crate::guards::{Findings, Found, Guard, Interest, Layer, Scene};
 use crate::language::{PatchKinds, Patches, PolicyFile};
 use crate::place::{At, Place, quoted};
 use crate::text_pattern::TextPattern;
@@ -18,9 +18,9 @@ const RATIO_FROM_LINES: usize = 50;
 
 /// Always there: what `files` says of a path holds for the paths in a patch, whether or not there is a section
 /// `patches`. Without one, a policy that narrows another adds nothing else.
-pub(super) fn compile(file: &PolicyFile, context: &Context, layer: usize) -> Option<Box<dyn Guard>> {
+pub(super) fn compile(file: &PolicyFile, context: &Context, layer: Layer<'_>) -> Option<Box<dyn Guard>> {
     let workspace = String::from_utf8_lossy(context.workspace()).into_owned();
-    let unsaid = if file.patches.is_none() && layer > 0 { Effect::Allow } else { Effect::Deny };
+    let unsaid = if file.patches.is_none() && layer.index > 0 { Effect::Allow } else { Effect::Deny };
     Some(Box::new(PatchGuard { patches: file.patches.clone().unwrap_or_default(), workspace, unsaid }))
 }
 
