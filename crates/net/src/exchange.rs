@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, Re
 
 use crate::answer::{self, Answer, AnswerLength, AnswerReading};
 use crate::chunked::Chunked;
-use crate::flow::{Ended, Farewell, Flow, broken, gone, stopped};
+use crate::flow::{Ended, Farewell, Flow, broken, stopped};
 use crate::head::{self, Afterwards, BodyLength, Head, Reading};
 use crate::reply::Reply;
 use crate::requests::Admitted;
@@ -128,7 +128,7 @@ impl Flow<'_> {
                 },
             };
             let keeps = head.is_kept();
-            let admitted = match self.admit_request(*head, scheme).await {
+            let admitted = match self.admit_request(*head, scheme, self.left()).await {
                 Ok(admitted) => admitted,
                 Err(refused) => break refused_with(refused.detail(), refused.reply()),
             };
@@ -229,7 +229,7 @@ impl Flow<'_> {
                 body.pass(client, to, meter, Direction::Sent).await
             };
             let download = answers(&admitted.head().method, keeps, from, to_client, meter, &begun);
-            let left = gone(self.context, self.client, self.own, self.asked);
+            let left = self.left();
             tokio::pin!(upload, download, left);
             let mut sent = false;
             loop {

@@ -254,6 +254,11 @@ impl Flow<'_> {
         }
     }
 
+    /// Resolves when no program holds the other end any more.
+    pub(crate) async fn left(&self) {
+        gone(self.context, self.client, self.own, self.asked).await;
+    }
+
     fn obliged(&self, wanted: &Obligation) -> bool {
         self.armed.verdict().obligations.contains(wanted)
     }
@@ -279,7 +284,7 @@ pub(crate) fn broken(reason: &str) -> Ended {
 
 /// Resolves when no program holds the other end any more. A half-closed connection looks the same to TCP, so the
 /// namespace's socket table is asked.
-pub(crate) async fn gone(context: &Context, stream: &TcpStream, own: SocketAddr, asked: SocketAddr) {
+async fn gone(context: &Context, stream: &TcpStream, own: SocketAddr, asked: SocketAddr) {
     loop {
         tokio::time::sleep(GONE_CHECK).await;
         if !hung_up(stream) {

@@ -31,7 +31,7 @@ pub enum Reading {
 /// What is wrong with a head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct HeadError(&'static str);
+pub struct HeadError(pub(crate) &'static str);
 
 /// The form of a request's target.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,9 +98,9 @@ pub struct Head {
     pub body: BodyLength,
     /// The protocol of an `Upgrade`, if one is asked for.
     pub upgrade: Option<String>,
-    minor: u8,
-    headers: Vec<(String, Vec<u8>)>,
-    connection: Vec<String>,
+    pub(crate) minor: u8,
+    pub(crate) headers: Vec<(String, Vec<u8>)>,
+    pub(crate) connection: Vec<String>,
 }
 
 /// Looks at the first bytes of a connection. Never panics, whatever they are.
@@ -265,7 +265,7 @@ fn parse(bytes: &[u8]) -> Result<Head, HeadError> {
 }
 
 /// The value of a header that may stand once.
-fn only<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Result<Option<&'a str>, HeadError> {
+pub(crate) fn only<'a>(headers: &'a [(String, Vec<u8>)], name: &str) -> Result<Option<&'a str>, HeadError> {
     let mut values = headers.iter().filter(|(other, _)| other.eq_ignore_ascii_case(name)).map(|(_, value)| value);
     let Some(value) = values.next() else { return Ok(None) };
     if values.next().is_some() {
@@ -285,7 +285,7 @@ fn list(headers: &[(String, Vec<u8>)], name: &str) -> Result<Vec<String>, HeadEr
     Ok(members)
 }
 
-fn body_length(headers: &[(String, Vec<u8>)], minor: u8) -> Result<BodyLength, HeadError> {
+pub(crate) fn body_length(headers: &[(String, Vec<u8>)], minor: u8) -> Result<BodyLength, HeadError> {
     let length = only(headers, "content-length")?;
     let encoding = only(headers, "transfer-encoding")?;
     match (length, encoding) {
@@ -328,7 +328,7 @@ fn parse_target(method: &str, target: &str) -> Result<Target, HeadError> {
     Ok(Target::Absolute { host, port: port.unwrap_or(80), path, query })
 }
 
-fn split_query(target: &str) -> (String, Option<String>) {
+pub(crate) fn split_query(target: &str) -> (String, Option<String>) {
     match target.split_once('?') {
         Some((path, query)) => (path.to_owned(), Some(query.to_owned())),
         None => (target.to_owned(), None),
@@ -372,7 +372,7 @@ impl Head {
         bytes
     }
 
-    fn is_hop_by_hop(&self, name: &str, pass_upgrade: bool) -> bool {
+    pub(crate) fn is_hop_by_hop(&self, name: &str, pass_upgrade: bool) -> bool {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
             "upgrade" => !pass_upgrade,

@@ -65,7 +65,9 @@ impl Flow<'_> {
                     self.exchange(opening, SCHEME, meter, || std::future::ready(Ok((stream, address)))).await;
                 (ended, Some(address))
             }
-            Ok(Reached { address, speech: Speech::Http2, .. }) => (stopped("HTTP/2 was not offered"), Some(address)),
+            Ok(Reached { stream, address, speech: Speech::Http2 }) => {
+                (self.streams(client, stream, address, meter).await, Some(address))
+            }
             Err((detail, address)) => (self.apologise(client, detail, meter).await, address),
         }
     }
@@ -87,9 +89,10 @@ impl Flow<'_> {
         let reached = self.reach(&offered).await;
         let (speech, address) = match &reached {
             Ok(reached) => (reached.speech, Some(reached.address)),
-            // The apology is in HTTP/1.
-            Err((_, address)) if offered.is_empty() => (Speech::Unsaid, *address),
-            Err((_, address)) => (Speech::Http1, *address),
+            Err((_, address)) => {
+                // In the simplest that the program understands.
+                (offered.last().copied().unwrap_or(Speech::Unsaid), *address)
+            }
         };
         let config = authority.server(self.host, speech).map_err(|error| (failed(error.to_string()), address))?;
         match tokio::time::timeout(HANDSHAKE_TIMEOUT, start.into_stream(config)).await {
@@ -109,6 +112,10 @@ impl Flow<'_> {
 
     /// Says in HTTP why there is no server.
     async fn apologise(&self, client: ClientStream<Side<'_>>, detail: String, meter: &Meter<'_>) -> Ended {
+        if client.get_ref().1.alpn_protocol() == Speech::Http2.protocol() {
+            self.decline(client, &Reply::bad_gateway(&detail)).await;
+            return failed(detail);
+        }
         let (from, mut to) = tokio::io::split(client);
         let mut client = Reader::new(from, Vec::new());
         // Some programs take an answer to nothing for an error of its own.
@@ -139,6 +146,6 @@ fn offered(start: &StartHandshake<Side<'_>>) -> Vec<Speech> {
     let hello = start.client_hello();
     let Some(protocols) = hello.alpn() else { return Vec::new() };
     let protocols: Vec<&[u8]> = protocols.collect();
-    let spoken = [Speech::Http1].into_iter();
+    let spoken = [Speech::Http2, Speech::Http1].into_iter();
     spoken.filter(|speech| speech.protocol().is_some_and(|name| protocols.contains(&name))).collect()
 }

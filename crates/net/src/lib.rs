@@ -18,6 +18,8 @@ mod flow;
 pub mod head;
 pub mod hello;
 pub mod host;
+mod http2;
+mod http2_head;
 mod inspect;
 pub mod limits;
 pub mod names;

@@ -52,6 +52,12 @@ impl Reply {
         Self { status: "408 Request Timeout", text }
     }
 
+    /// Status and text, for protocols that have their own form for them.
+    pub(crate) fn parts(&self) -> (u16, &str) {
+        let number = self.status.split(' ').next().and_then(|number| number.parse().ok());
+        (number.unwrap_or(500), &self.text)
+    }
+
     fn bytes(&self) -> Vec<u8> {
         format!(
             "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",

@@ -1,6 +1,7 @@
 //! The one place where a request becomes an action: whatever protocol it came by, plain or inside TLS, it is made
 //! canonical here, decided here, and what is sent on is made from what was decided.
 
+use std::future::Future;
 use std::time::Instant;
 
 use bartizan_gate::Armed;
@@ -8,8 +9,8 @@ use bartizan_model::{Deed, OutcomeStatus};
 
 use crate::context::Halt;
 use crate::first::check_request;
-use crate::flow::{Ended, Flow, gone, outcome, stopped};
-use crate::head::{Afterwards, Head, Target};
+use crate::flow::{Ended, Flow, outcome, stopped};
+use crate::head::{Afterwards, Head, HeadError, Target};
 use crate::path;
 use crate::reply::Reply;
 use crate::traffic::Meter;
@@ -27,6 +28,11 @@ impl Admitted {
     /// The head as HTTP/1.
     pub(crate) fn bytes(&self, afterwards: Afterwards) -> Vec<u8> {
         self.head.forward(&self.path, self.query.as_deref(), afterwards)
+    }
+
+    /// The head as HTTP/2.
+    pub(crate) fn http2(&self) -> Result<http::Request<()>, HeadError> {
+        self.head.to_http2(&self.path, self.query.as_deref())
     }
 
     /// The head it was made from; path and query are those decided on.
@@ -63,8 +69,13 @@ impl Refused {
 }
 
 impl Flow<'_> {
-    /// Takes one request through the gate.
-    pub(crate) async fn admit_request(&self, head: Head, scheme: &'static str) -> Result<Admitted, Refused> {
+    /// Takes one request through the gate; `gone` resolves when nobody waits for its answer any more.
+    pub(crate) async fn admit_request(
+        &self,
+        head: Head,
+        scheme: &'static str,
+        gone: impl Future<Output = ()>,
+    ) -> Result<Admitted, Refused> {
         check_request(&head, self.host, self.port).map_err(Refused::Malformed)?;
         let malformed = |reason: &str| Refused::Malformed(reason.to_owned());
         let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
@@ -86,7 +97,6 @@ impl Flow<'_> {
             body: None,
         };
         let explain = format!("http {}", deed.target());
-        let gone = gone(self.context, self.client, self.own, self.asked);
         match self.context.admit(deed, self.process.clone(), gone).await {
             Ok(armed) => {
                 // Without what policy wants taken out of it.

@@ -20,6 +20,7 @@ pub mod escapes;
 pub mod gate;
 pub mod home;
 pub mod http;
+pub mod http2;
 pub mod lacking;
 pub mod probe;
 pub mod range;
@@ -40,6 +41,7 @@ use std::{
 
 pub use home::Home;
 pub use http::HttpServer;
+pub use http2::Http2Server;
 pub use run::{Output, Run, Running};
 pub use sink::{TcpSink, UdpSink};
 pub use terminal::Terminal;

@@ -25,6 +25,7 @@ mod flow;
 mod homes;
 mod imports;
 mod inspection;
+mod inspection_http2;
 mod last_words;
 mod ledgers;
 mod missing_layers;
