@@ -13,6 +13,7 @@ mod compatible;
 mod demo;
 mod eval;
 mod fuzz;
+mod guard;
 mod injection;
 mod mutants;
 mod setup;

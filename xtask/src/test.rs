@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Context, Result};
 
-use crate::{codegen, fuzz, setup, shell, tidy, workspace};
+use crate::{codegen, fuzz, guard, setup, shell, tidy, workspace};
 
 /// Whether to look for missing tools first.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,7 +66,8 @@ fn tests() -> Result<()> {
             .env("BARTIZAN_BIN", codegen::binary())
             .env("BARTIZAN_SKIPPED", &skipped)
             .env("BARTIZAN_VENV", setup::venv())
-            .env("BARTIZAN_TEST_PYTHON", setup::venv().join("bin/python")),
+            .env("BARTIZAN_TEST_PYTHON", setup::venv().join("bin/python"))
+            .envs(guard::example()?.map(|file| ("BARTIZAN_GUARD_EXAMPLE", file))),
     );
     let skipped = fs::read_to_string(&skipped).unwrap_or_default();
     println!("    skipped tests: {}", skipped.lines().count());

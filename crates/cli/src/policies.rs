@@ -258,7 +258,7 @@ impl Loader for ProjectFiles {
     /// A module is a program, and this one would come with the project.
     fn module(&self, reference: &str, _: &str) -> Result<Source, String> {
         Err(format!(
-            "`{reference}`: a project's policy brings no Rego, which would run here before you have read it; name the module in your own policy"
+            "`{reference}`: a project's policy brings no Rego and no WebAssembly, which would run here before you have read it; name it in your own policy"
         ))
     }
 

@@ -88,7 +88,7 @@ pub(crate) fn find<'a>(
         ));
     }
     let section = named.split('.').next().unwrap_or_default();
-    let liftable = !named.ends_with(".default") && section != "rego" && section != "budgets";
+    let liftable = !named.ends_with(".default") && !matches!(section, "rego" | "budgets") && named != "wasm.failed";
     if liftable && guards.into_iter().any(|guard| guard == section) {
         return Ok((named.to_owned(), String::new()));
     }

@@ -43,6 +43,7 @@ mod testing;
 mod text_pattern;
 mod tree;
 mod units;
+mod wasm;
 mod yaml;
 
 pub use cases::{CaseError, parse_case};

@@ -2,14 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
-use bartizan_model::Effect;
+use bartizan_model::{Effect, RuleRef, Verdict};
 
 use crate::builtin;
+use crate::examples::examples;
 use crate::files::PathAccess;
 use crate::host::{Host, HostPattern};
 use crate::language::{CommandRule, NameRules, NetRule, PolicyFile, Ports, ToolRule};
 use crate::pattern::{Base, PathPattern, Wildcard};
-use crate::place::{At, Place};
+use crate::place::{At, Place, quoted};
 use crate::set::PolicySet;
 
 /// A warning.
@@ -44,12 +45,16 @@ impl PolicySet {
         }
         lint.hidden_grants();
         lint.untested();
+        lint.guards();
         lint.warnings
     }
 }
 
 /// Trees of the distribution with tens of thousands of files.
 const SYSTEM_TREES: [&str; 4] = ["/usr", "/opt", "/lib", "/nix/store"];
+
+/// Most actions a guard is tried on.
+const EXAMPLES_MAX: usize = 64;
 
 struct Lint<'a> {
     set: &'a PolicySet,
@@ -343,6 +348,31 @@ impl Lint<'_> {
             }
         });
         for (place, message) in wide {
+            self.warn(&place, message);
+        }
+    }
+
+    /// Guards in WebAssembly say only while deciding what they do, so they are tried.
+    fn guards(&mut self) {
+        let mut wrong: Vec<(Place, String)> = Vec::new();
+        let cases: Vec<Verdict> = self.set.run_tests().into_iter().filter_map(|result| result.verdict).collect();
+        for wasm in self.set.user.wasm() {
+            let file = wasm.name();
+            let examples = examples(self.set.user.file(), &self.set.context).into_iter().take(EXAMPLES_MAX);
+            let mut tried = examples.map(|(_, deed)| self.set.verdict(&deed)).flat_map(|verdict| verdict.findings);
+            let failed = tried
+                .find(|found| found.rule.as_deref() == Some("wasm.failed") && found.message.contains(&quoted(file)));
+            let its = |rule: &RuleRef| rule.rule.starts_with("wasm.") && rule.source.as_deref() == Some(file);
+            if let Some(failed) = failed {
+                wrong.push((wasm.place().clone(), format!("{}; such actions are denied", failed.message)));
+            } else if !cases.iter().any(|verdict| its(&verdict.rule)) {
+                let message = format!(
+                    "no case in `tests` shows that `{file}` holds anything back; add one, so that a build that finds nothing is noticed"
+                );
+                wrong.push((wasm.place().clone(), message));
+            }
+        }
+        for (place, message) in wrong {
             self.warn(&place, message);
         }
     }

@@ -6,10 +6,11 @@ use bartizan_model::Digest;
 
 use crate::builtin;
 use crate::decode::decode;
-use crate::language::PolicyFile;
 use crate::language::merge::merge;
+use crate::language::{GuardModule, PolicyFile};
 use crate::place::{At, PolicyErrors, did_you_mean, quoted};
 use crate::rego::{MODULES_MAX, Rego};
+use crate::wasm::{self, Bounds, Wasm};
 
 /// Most files one policy may be made of; bounds what a web of `extends` costs.
 const SOURCES_MAX: usize = 64;
@@ -42,7 +43,7 @@ pub trait Loader {
     /// Why there is none, in words that end with what to do.
     fn file(&self, reference: &str, from: &str) -> Result<Source, String>;
 
-    /// The Rego module `reference` means when it stands in the source named `from`.
+    /// The Rego module or WebAssembly component `reference` means when it stands in the source named `from`.
     ///
     /// # Errors
     /// Why there is none, in words that end with what to do.
@@ -74,6 +75,21 @@ pub struct Policy {
     file: PolicyFile,
     sources: Vec<String>,
     rego: Option<Modules>,
+    wasm: Vec<Component>,
+}
+
+/// A WebAssembly component, compiled.
+#[derive(Debug, Clone)]
+struct Component {
+    compiled: Arc<Wasm>,
+    digest: Digest,
+}
+
+/// The same bytes with the same bounds decide the same.
+impl PartialEq for Component {
+    fn eq(&self, other: &Self) -> bool {
+        self.digest == other.digest && self.compiled.bounds() == other.compiled.bounds()
+    }
 }
 
 /// Rego modules, compiled, and what they are made of.
@@ -109,11 +125,14 @@ impl Policy {
     /// # Errors
     /// Everything wrong in any of the sources.
     pub fn load(source: &Source, loader: &dyn Loader) -> Result<Self, PolicyErrors> {
-        let mut walk = Walk { loader, chain: Vec::new(), sources: Vec::new(), modules: Vec::new(), loads: 0 };
+        let mut walk =
+            Walk { loader, chain: Vec::new(), sources: Vec::new(), modules: Vec::new(), wasm: Vec::new(), loads: 0 };
         let file = walk.read(source)?;
         let rego = Modules::compile(&walk.modules)?;
         let modules = walk.modules.into_iter().map(|module| module.name);
-        Ok(Self { file, sources: walk.sources.into_iter().chain(modules).collect(), rego })
+        let components = walk.wasm.iter().map(|component| component.compiled.name().to_owned());
+        let sources = walk.sources.into_iter().chain(modules).chain(components).collect();
+        Ok(Self { file, sources, rego, wasm: walk.wasm })
     }
 
     /// A built-in ruleset or persona.
@@ -149,6 +168,16 @@ impl Policy {
         self.rego.as_ref().map(|modules| modules.digest)
     }
 
+    /// Its WebAssembly components, compiled.
+    pub(crate) fn wasm(&self) -> impl Iterator<Item = &Arc<Wasm>> {
+        self.wasm.iter().map(|component| &component.compiled)
+    }
+
+    /// Digests of these.
+    pub(crate) fn wasm_digests(&self) -> impl Iterator<Item = Digest> {
+        self.wasm.iter().map(|component| component.digest)
+    }
+
     /// Its name, where it has one.
     #[must_use]
     pub fn name(&self) -> Option<&str> {
@@ -169,6 +198,7 @@ struct Walk<'a> {
     chain: Vec<String>,
     sources: Vec<String>,
     modules: Vec<Source>,
+    wasm: Vec<Component>,
     loads: usize,
 }
 
@@ -197,6 +227,11 @@ impl Walk<'_> {
         for reference in file.rego.iter().flatten() {
             if let Err(problem) = self.module(&reference.value, &source.name) {
                 errors.add(&reference.place, problem);
+            }
+        }
+        for guard in file.guards.iter().flatten() {
+            if let Err(problem) = self.component(guard, &source.name) {
+                errors.add(&guard.place, problem);
             }
         }
         errors.finish(())?;
@@ -233,6 +268,21 @@ impl Walk<'_> {
             return Err(format!("a policy has at most {MODULES_MAX} Rego modules; join some of them"));
         }
         self.modules.push(module);
+        Ok(())
+    }
+
+    fn component(&mut self, guard: &At<GuardModule>, from: &str) -> Result<(), String> {
+        let source = self.loader.module(&guard.value.wasm, from)?;
+        let bounds = Bounds::of(&guard.value);
+        let same = |known: &Component| known.compiled.name() == source.name && known.compiled.bounds() == bounds;
+        if self.wasm.iter().any(same) {
+            return Ok(());
+        }
+        if self.wasm.len() >= wasm::MODULES_MAX {
+            return Err(format!("a policy has at most {} guards of its own; join some of them", wasm::MODULES_MAX));
+        }
+        let compiled = Arc::new(Wasm::compile(&source, bounds, guard.place.clone())?);
+        self.wasm.push(Component { compiled, digest: Digest::of_bytes(&source.bytes) });
         Ok(())
     }
 

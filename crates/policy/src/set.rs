@@ -44,6 +44,9 @@ struct Canonical<'a> {
     /// Texts of Rego modules; the policies above only name them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     rego: Vec<Digest>,
+    /// WebAssembly components, likewise.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    wasm: Vec<Digest>,
     language: &'a str,
 }
 
@@ -71,7 +74,8 @@ impl PolicySet {
             .collect();
         let modules = std::iter::once(&user).chain(narrowing.iter().map(|narrowing| &narrowing.policy));
         let digest = Digest::of(&Canonical {
-            rego: modules.filter_map(Policy::rego_digest).collect(),
+            rego: modules.clone().filter_map(Policy::rego_digest).collect(),
+            wasm: modules.flat_map(Policy::wasm_digests).collect(),
             user: bare(&user),
             narrowing: narrowing.iter().map(|narrowing| bare(&narrowing.policy)).collect(),
             language: "bartizan/1",
@@ -342,6 +346,7 @@ fn compile(policy: &Policy, layer: usize, names: &[String], context: &Context) -
     let layer = Layer { index: layer, name };
     let mut compiled = Compiled::new(policy.file(), role, layer, context);
     compiled.guards.extend(policy.rego().map(|rego| guards::rego::guard(rego, context)));
+    compiled.guards.extend(policy.wasm().map(|wasm| guards::wasm::guard(wasm, context)));
     compiled
 }
 

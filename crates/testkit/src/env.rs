@@ -15,3 +15,6 @@ pub const BARTIZAN_BENCH_DIRECTORY: &str = "BARTIZAN_BENCH_DIRECTORY";
 
 /// The file that collects which tests were skipped and why.
 pub const BARTIZAN_SKIPPED: &str = "BARTIZAN_SKIPPED";
+
+/// The example of a guard in WebAssembly, built. Without it: the test that runs it is skipped.
+pub const BARTIZAN_GUARD_EXAMPLE: &str = "BARTIZAN_GUARD_EXAMPLE";

@@ -31,6 +31,7 @@ pub mod terminal;
 pub mod tls;
 pub mod tools;
 pub mod user;
+pub mod wasm;
 
 use std::{
     fs,

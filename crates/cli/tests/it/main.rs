@@ -22,6 +22,7 @@ mod disks;
 mod effects;
 mod escapes;
 mod flow;
+mod guards;
 mod homes;
 mod imports;
 mod inspection;

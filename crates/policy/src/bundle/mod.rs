@@ -242,6 +242,13 @@ impl Loader for Bundle {
         self.source(&path).ok_or_else(|| format!("{} is not in the bundle; add it or correct the name", quoted(&path)))
     }
 
+    fn module(&self, reference: &str, from: &str) -> Result<Source, String> {
+        if reference.ends_with(".wasm") {
+            return Err(format!("{}: a bundle carries no WebAssembly; leave the guard out", quoted(reference)));
+        }
+        self.file(reference, from)
+    }
+
     fn named(&self, name: &str) -> Option<Source> {
         self.persona_source(name)
     }

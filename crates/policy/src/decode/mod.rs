@@ -13,6 +13,7 @@ mod env;
 mod exec;
 mod files;
 mod flow;
+mod guards;
 mod labels;
 mod limits;
 mod names;
@@ -54,6 +55,7 @@ const POLICY_KEYS: Keys = &[(
         "labels",
         "flow",
         "rego",
+        "guards",
         "env",
         "box",
         "limits",
@@ -78,6 +80,7 @@ pub(crate) const KEYS: &[Keys] = &[
     exec::KEYS,
     files::KEYS,
     flow::KEYS,
+    guards::KEYS,
     labels::KEYS,
     limits::KEYS,
     names::KEYS,
@@ -131,6 +134,7 @@ impl Decoder {
                 "labels" => file.labels = Some(self.labels(node)),
                 "flow" => file.flow = self.list(node, Self::flow_rule),
                 "rego" => file.rego = self.list(node, Self::rego_module),
+                "guards" => file.guards = self.list(node, Self::guard_module),
                 "env" => file.env = Some(self.env(node)),
                 "box" => file.r#box = Some(self.box_section(node)),
                 "limits" => file.limits = Some(self.limits(node)),

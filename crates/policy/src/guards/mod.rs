@@ -12,12 +12,14 @@ mod computer;
 mod content;
 mod flow;
 mod forms;
+mod input;
 mod labels;
 mod patches;
 mod personal;
 mod prompts;
 pub(crate) mod rego;
 mod tools;
+pub(crate) mod wasm;
 
 use std::borrow::Cow;
 

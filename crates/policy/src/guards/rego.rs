@@ -5,23 +5,19 @@ use std::sync::Arc;
 use bartizan_model::{Effect, Risk};
 
 use crate::context::Context;
+use crate::guards::input::Known;
 use crate::guards::{Findings, Found, Guard, Interest, Scene};
-use crate::rego::{REGO_INPUT_VERSION, Rego, RegoInput, RegoPlaces, RegoSession, RegoSighting};
-
-/// Most sightings shown to modules; they are sorted by where they stand, so the same content gives the same.
-const SIGHTINGS_MAX: usize = 256;
+use crate::rego::Rego;
 
 /// The modules of a policy as its guard.
 pub(crate) fn guard(rego: &Arc<Rego>, context: &Context) -> Box<dyn Guard> {
-    let text = |path: &[u8]| String::from_utf8_lossy(path).into_owned();
-    Box::new(RegoGuard { rego: rego.clone(), workspace: text(context.workspace()), home: text(context.home()) })
+    Box::new(RegoGuard { rego: rego.clone(), known: Known::new(context) })
 }
 
 #[derive(Debug)]
 struct RegoGuard {
     rego: Arc<Rego>,
-    workspace: String,
-    home: String,
+    known: Known,
 }
 
 impl Guard for RegoGuard {
@@ -34,20 +30,7 @@ impl Guard for RegoGuard {
     }
 
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
-        let deed = scene.deed.sealed();
-        let sightings: Vec<RegoSighting> =
-            scene.look.sightings.iter().take(SIGHTINGS_MAX).map(RegoSighting::of).collect();
-        let labels = scene.look.session.map(|session| session.labels()).unwrap_or_default();
-        let input = RegoInput {
-            version: REGO_INPUT_VERSION,
-            deed: &deed,
-            principal: scene.look.principal,
-            sightings: &sightings,
-            session: RegoSession { labels: labels.iter().map(ToString::to_string).collect() },
-            places: RegoPlaces { workspace: &self.workspace, home: &self.home },
-            now_ns: scene.look.now.and_then(|now| i64::try_from(now.as_nanosecond()).ok()),
-        };
-        let answer = self.rego.answer(&input);
+        let answer = self.known.with_input(scene, |input| self.rego.answer(input));
         let Some(effect) = answer.effect else { return };
         let risk = if effect == Effect::Deny { Risk::High } else { Risk::Medium };
         for reason in answer.reasons {

@@ -41,6 +41,7 @@ pub(crate) fn merge(parent: PolicyFile, child: PolicyFile) -> PolicyFile {
         labels: parent.labels.merge(child.labels),
         flow: list(parent.flow, child.flow),
         rego: list(parent.rego, child.rego),
+        guards: list(parent.guards, child.guards),
         env: parent.env.merge(child.env),
         r#box: parent.r#box.merge(child.r#box),
         limits: parent.limits.merge(child.limits),

@@ -14,6 +14,7 @@ mod env;
 mod exec;
 mod files;
 mod flow;
+mod guards;
 mod labels;
 mod limits;
 pub(crate) mod merge;
@@ -40,6 +41,7 @@ pub use env::Env;
 pub use exec::Exec;
 pub use files::Files;
 pub use flow::{FlowRule, Provenance, When};
+pub use guards::GuardModule;
 pub use labels::{LabelRule, Labels};
 pub use limits::Limits;
 pub use names::NameRules;
@@ -126,6 +128,9 @@ pub struct PolicyFile {
     /// Rego modules that may deny or ask: files by relative path, built-in ones by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rego: Option<Vec<At<String>>>,
+    /// Guards of one's own, in WebAssembly.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub guards: Option<Vec<At<GuardModule>>>,
     /// What the environment inside the box holds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub env: Option<Env>,

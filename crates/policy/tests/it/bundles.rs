@@ -78,6 +78,7 @@ fn a_bundle_with_a_mistake_is_none() {
         ("policy.yaml", "bartizan: 1\nextends: ../outside.yaml", "outside the bundle"),
         ("policy.yaml", "bartizan: 1\nextends: /etc/passwd.yaml", "not in the bundle"),
         ("policy.yaml", "bartizan: 1\nnett: {}", "unknown key `nett`"),
+        ("policy.yaml", "bartizan: 1\nguards: [{ wasm: ./own.wasm }]", "carries no WebAssembly"),
         ("rego/main.rego", "package bartizan\ndeny := 1", "must be a set"),
         ("personas/intern.yaml", "bartizan: 2", "version 2"),
         ("overlays/own.yaml", "bartizan: 1\nextends: ./own.yaml", "circle"),
