@@ -8,6 +8,7 @@ mod check;
 mod crates;
 mod jail;
 mod memory;
+mod peers;
 mod run;
 mod stats;
 
@@ -29,7 +30,11 @@ const BENCHES: &[(&str, &str, Bench)] = &[
     ("jail", "the box alone against bubblewrap", jail::jail),
     ("memory", "size of the binary, memory of an idle run", memory::memory),
     ("crates", "the crates' own benches: decisions, ledger, proxy, redaction", crates::crates),
+    (PEERS, "other policy engines on equivalent rules; only when it is named", peers::peers),
 ];
+
+/// Fetches and builds other people's programs, so it isn't run along with the others.
+const PEERS: &str = "peers";
 
 struct Options {
     rounds: u32,
@@ -108,7 +113,7 @@ pub(crate) fn bench(arguments: &[&str]) -> Result<()> {
     setup::setup(setup::Purpose::BENCH)?;
     let mut rows = Vec::new();
     for (name, what, bench) in BENCHES {
-        if chosen.is_empty() || chosen.contains(name) {
+        if (chosen.is_empty() && *name != PEERS) || chosen.contains(name) {
             println!("==> {name}: {what}");
             rows.extend(bench(&options).with_context(|| format!("bench `{name}` failed"))?);
         }
