@@ -21,8 +21,8 @@ RULES = {
             "condition": {
                 "field": "host",
                 "operator": "matches",
-                "value": r"^(.+\.openai\.com|.+\.anthropic\.com|(api\.)?github\.com|.+\.githubusercontent\.com"
-                r"|registry\.npmjs\.org|pypi\.org|crates\.io)$",
+                "value": r"^(.+\.openai\.com|.+\.anthropic\.com|(api\.)?github\.com"
+                r"|raw\.githubusercontent\.com|registry\.npmjs\.org|pypi\.org|crates\.io)$",
             },
             "action": "allow",
             "priority": 90,

@@ -15,14 +15,15 @@ files:
   deny: ["**/.ssh/**", "**/.aws/**", "**/.gnupg/**", "**/.kube/**", "**/.env"]
 net:
   default: deny
-  allow: ["*.openai.com", "*.anthropic.com", api.github.com, github.com, "*.githubusercontent.com", registry.npmjs.org, pypi.org, crates.io]
+  allow: ["*.openai.com", "*.anthropic.com", api.github.com, github.com, raw.githubusercontent.com, registry.npmjs.org, pypi.org, crates.io]
 tools:
   default: allow
-  deny: ["*/shell_exec", "*/run_command", "*/raw_file_write", "*/raw_file_delete"]
+  deny: [{ server: "*", name: shell_exec }, { server: "*", name: run_command }, { server: "*", name: raw_file_write }, { server: "*", name: raw_file_delete }]
 "#;
 
 fn load(text: &str) -> PolicySet {
-    let policy = Policy::load(&Source::new("peers.yaml", text), &BuiltinsOnly).unwrap_or_else(|errors| panic!("{errors}"));
+    let policy =
+        Policy::load(&Source::new("peers.yaml", text), &BuiltinsOnly).unwrap_or_else(|errors| panic!("{errors}"));
     let context = Context::new(Path::new("/home/me"), Path::new("/home/me/work")).unwrap();
     PolicySet::new(policy, None, context).unwrap()
 }
@@ -50,10 +51,18 @@ pub fn contenders() -> Vec<Contender> {
     let full: [(&str, Deed, bool); 4] = [
         ("read a source file", Deed::FileRead { path: "/home/me/work/src/main.rs".to_owned() }, true),
         ("run a program", parsed("exec cargo test --workspace"), true),
-        ("write 1 KiB", Deed::FileWrite { path: "/home/me/work/notes.md".to_owned(), content: Some(content()) }, true),
+        (
+            "write 1 KiB",
+            Deed::FileWrite { path: "/home/me/work/notes.md".to_owned(), operation: None, content: Some(content()) },
+            true,
+        ),
         (
             "receive 1 KiB of untrusted text",
-            Deed::ContentReceive { origin: Origin::Retrieved, source: "https://example.com/".to_owned(), content: content() },
+            Deed::ContentReceive {
+                origin: Origin::Retrieved,
+                source: "https://example.com/".to_owned(),
+                content: content(),
+            },
             true,
         ),
     ];
@@ -62,7 +71,8 @@ pub fn contenders() -> Vec<Contender> {
         let ask = Box::new(move || {
             let mut sightings: Vec<Sighting> = Vec::new();
             deed.contents(|part, bytes| {
-                sightings.extend(scanner.scan(bytes).into_iter().map(|sighting| Sighting { part, ..sighting }));
+                let seen = bartizan_gate::Scanner::scan(&scanner, bytes);
+                sightings.extend(seen.into_iter().map(|sighting| sighting.in_part(part)));
             });
             let look = Look { sightings: &sightings, session: Some(&session), ..Look::default() };
             (set.decide_with(std::hint::black_box(&deed), &look).effect() == Effect::Allow, None)

@@ -12,7 +12,7 @@ forbid(principal, action == Action::"read", resource) when {
 };
 permit(principal, action == Action::"connect", resource) when {
   context.host like "*.openai.com" || context.host like "*.anthropic.com" || context.host == "api.github.com"
-  || context.host == "github.com" || context.host like "*.githubusercontent.com" || context.host == "registry.npmjs.org"
+  || context.host == "github.com" || context.host == "raw.githubusercontent.com" || context.host == "registry.npmjs.org"
   || context.host == "pypi.org" || context.host == "crates.io"
 };
 permit(principal, action == Action::"call", resource);

@@ -16,7 +16,7 @@ guards:
   forbidden_path:
     patterns: ["**/.ssh/**", "**/.aws/**", "**/.gnupg/**", "**/.kube/**", "**/.env"]
   egress_allowlist:
-    allow: ["*.openai.com", "*.anthropic.com", api.github.com, github.com, "*.githubusercontent.com", registry.npmjs.org, pypi.org, crates.io]
+    allow: ["*.openai.com", "*.anthropic.com", api.github.com, github.com, raw.githubusercontent.com, registry.npmjs.org, pypi.org, crates.io]
     default_action: block
   mcp_tool:
     block: [shell_exec, run_command, raw_file_write, raw_file_delete]

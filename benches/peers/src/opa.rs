@@ -30,12 +30,12 @@ secret if {
 
 allow if {
 	input.kind == "connect"
-	input.host in {"api.github.com", "github.com", "registry.npmjs.org", "pypi.org", "crates.io"}
+	input.host in {"api.github.com", "github.com", "registry.npmjs.org", "pypi.org", "crates.io", "raw.githubusercontent.com"}
 }
 
 allow if {
 	input.kind == "connect"
-	some suffix in [".openai.com", ".anthropic.com", ".githubusercontent.com"]
+	some suffix in [".openai.com", ".anthropic.com"]
 	endswith(input.host, suffix)
 }
 
@@ -56,7 +56,7 @@ impl Server {
         std::fs::create_dir_all(&directory).unwrap();
         std::fs::write(directory.join("peers.rego"), RULES).unwrap();
         let child = Command::new(opa)
-            .args(["run", "--server", "--disable-telemetry", "--log-level", "error", "--addr"])
+            .args(["run", "--server", "--skip-version-check", "--log-level", "error", "--addr"])
             .arg(format!("unix://{}", directory.join("socket").display()))
             .arg(directory.join("peers.rego"))
             .stdin(Stdio::null())
@@ -98,7 +98,10 @@ pub fn contenders(server: &Server) -> Vec<Contender> {
                 Action::Tool(tool) => serde_json::json!({ "kind": "call", "tool": tool }),
             };
             let body = serde_json::json!({ "input": input }).to_string();
-            let request = format!("POST {path} HTTP/1.1\r\nHost: opa\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            let request = format!(
+                "POST {path} HTTP/1.1\r\nHost: opa\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+                body.len()
+            );
             let (connection, own) = (connection.clone(), path.ends_with("metrics"));
             let ask = Box::new(move || {
                 let answer = exchange(&mut connection.borrow_mut(), &request);

@@ -11,7 +11,7 @@ use super::{Options, Row};
 use crate::{shell, workspace};
 
 /// The versions the recorded figures were taken with.
-const OPA: &str = "github.com/open-policy-agent/opa@latest";
+const OPA: &str = "github.com/open-policy-agent/opa@v1.22.0";
 const AGT: &str = "agent-governance-toolkit[core]==4.1.0";
 
 pub(super) fn peers(_: &Options) -> Result<Vec<Row>> {
