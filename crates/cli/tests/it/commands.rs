@@ -56,6 +56,42 @@ fn check_sees_through_every_trick() {
     });
 }
 
+/// Under the persona that lets programs start, what it asks for is asked for whatever it is wrapped in.
+#[test]
+fn coding_assistant_asks_for_what_reaches_others() {
+    let world = World::new(User::Current);
+    let shell = |text: &str| vec!["sh".to_owned(), "-c".to_owned(), text.to_owned()];
+    let words = |text: &str| text.split(' ').map(str::to_owned).collect::<Vec<_>>();
+    let cases = [
+        (words("cargo build --release"), "allow"),
+        (words("git commit -m push"), "allow"),
+        (words("gh pr view 7"), "allow"),
+        (words("terraform plan"), "allow"),
+        (words("git push"), "ask"),
+        (words("git -C x push"), "ask"),
+        (words("git -c alias.p=push p"), "ask"),
+        (words("env A=b git push origin main"), "ask"),
+        (shell("cargo test && git push"), "ask"),
+        (shell("echo $(git push)"), "ask"),
+        (shell("git commit -m x\ngit push"), "ask"),
+        (words("npm publish --access public"), "ask"),
+        (words("gh pr create --fill"), "ask"),
+        (words("terraform -chdir=x apply"), "ask"),
+        (words("kubectl -n prod delete pod x"), "ask"),
+        (words("ssh build.example uptime"), "ask"),
+        (words("xargs -I{} ssh {} uptime"), "ask"),
+        (words("busybox nc 192.0.2.1 80"), "ask"),
+    ];
+    let lines: String = cases
+        .iter()
+        .map(|(argv, _)| format!("{}\n", json!({ "kind": "exec.run", "program": argv[0], "args": argv })))
+        .collect();
+    let check = world.bartizan(["check", "--persona", "coding_assistant"]).stdin(lines.as_bytes());
+    for (answer, (argv, effect)) in check.success().json_lines().iter().zip(&cases) {
+        assert_eq!(answer["effect"], *effect, "{argv:?}: {answer:#}");
+    }
+}
+
 /// Even with shells and wrappers let in whatever their text, nothing but `id` is started.
 #[test]
 fn no_trick_starts_another_program_in_a_box() {

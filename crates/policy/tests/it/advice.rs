@@ -365,7 +365,7 @@ fn warnings_are_over_what_the_user_wrote() {
     lint(
         "extends: coding_assistant\nnet: { deny: [github.com], allow: [transfer.sh] }",
         expect![
-            "my.yaml:3:36: `transfer.sh` never applies: `transfer.sh` (builtin:coding_assistant:87) is stricter and matches all of it"
+            "my.yaml:3:36: `transfer.sh` never applies: `transfer.sh` (builtin:coding_assistant:115) is stricter and matches all of it"
         ],
     );
 }

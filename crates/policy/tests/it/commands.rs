@@ -44,6 +44,31 @@ fn tricks_get_nothing_past_the_rules() {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// A persona that lets programs start asks for some; what is asked for isn't started by any trick that gets past nothing
+/// else.
+#[test]
+fn tricks_get_nothing_past_what_coding_assistant_asks_for() {
+    let context = Context::new("/home/ann".as_ref(), "/home/ann/work".as_ref()).unwrap();
+    let set = PolicySet::new(Policy::builtin("coding_assistant").unwrap(), None, context).unwrap();
+    // Their text is no shell's, and programs start freely: in a box, what they start is caught.
+    const UNREAD: [&str; 5] = ["script", "python", "perl", "node", "awk"];
+    let mut wrong = String::new();
+    let mut tried = 0;
+    for line in TRICKS.lines().filter(|line| line.contains("nproc")) {
+        let trick: Trick = serde_json::from_str(line).unwrap();
+        if trick.effect == Effect::Allow || UNREAD.contains(&trick.trick.as_str()) {
+            continue;
+        }
+        tried += 1;
+        let argv: Vec<String> = trick.argv.iter().map(|word| word.replace("nproc", "ssh")).collect();
+        let verdict = set.verdict(&exec(&argv));
+        if verdict.effect == Effect::Allow {
+            wrong.push_str(&format!("{}: {argv:?}: {}\n", trick.trick, verdict.reason));
+        }
+    }
+    assert!(wrong.is_empty() && tried > 70, "{tried} tried\n{wrong}");
+}
+
 /// What a person reads is why, and by which rule.
 #[test]
 fn verdicts_say_what_held_a_line_back() {
