@@ -215,4 +215,16 @@ mod tests {
         gone["properties"].as_object_mut().unwrap().remove("a");
         assert_eq!(breaking(&before, &gone), ["`#` no longer has `a`"]);
     }
+
+    #[test]
+    fn a_type_may_become_wider_under_another_name() {
+        let schema = |name: &str, words: &[&str]| {
+            let words: Vec<_> = words.iter().map(|word| json!({"type": "string", "const": word})).collect();
+            json!({"type": "object", "properties": {"e": {"anyOf": [{"$ref": format!("#/$defs/{name}")}, {"type": "null"}]}},
+                "$defs": {name: {"oneOf": words}}})
+        };
+        let before = schema("Effect", &["allow", "deny"]);
+        assert_eq!(breaking(&before, &schema("Wider", &["allow", "redact", "deny"])), Vec::<String>::new());
+        assert_eq!(breaking(&before, &schema("Other", &["allow", "redact"])).len(), 1);
+    }
 }

@@ -13,6 +13,7 @@ mod context;
 mod dns;
 pub mod dns_message;
 mod exchange;
+mod fetch;
 mod first;
 mod flow;
 pub mod head;
@@ -45,6 +46,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 pub use authority::{Authority, AuthorityError};
 pub use context::NetConfig;
+pub use fetch::{FetchError, Fetched, Place, PlaceError, fetch};
 pub use limits::NetLimits;
 pub use namespace::{Ipv6Sockets, NamespaceError, NamespaceSockets};
 pub use netlink::NetlinkError;

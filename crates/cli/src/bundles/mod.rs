@@ -1,6 +1,7 @@
 //! Policy bundles of this home: whose signatures count, which are installed, which version of each is in force. All of
 //! that stands in one file signed with the home's key and replaced whole, so that a failed step leaves the old state.
 
+mod remote;
 mod state;
 mod transport;
 

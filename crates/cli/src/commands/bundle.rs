@@ -42,16 +42,16 @@ pub enum Bundle {
         #[arg(long)]
         json: bool,
     },
-    /// Put a signed bundle into a directory or Git repository others pull from
+    /// Put a signed bundle into a directory or Git repository others pull from, or on a web server
     Push {
         /// The bundle
         file: PathBuf,
-        /// The directory, or the path of a Git repository
+        /// The directory, the path of a Git repository, or the URL of a web server that takes uploads
         destination: PathBuf,
     },
-    /// Fetch a bundle from a directory or Git repository, and check it
+    /// Fetch a bundle from a directory, Git repository or web server, and check it
     Pull {
-        /// The directory, or the path of a Git repository
+        /// The directory, the path of a Git repository, or a URL
         source: PathBuf,
         /// Its name, or `NAME@VERSION` [default: the highest version]
         name: String,
@@ -212,7 +212,7 @@ fn verify(home: &Home, style: Style, file: &Path, as_json: bool) -> anyhow::Resu
 fn push(home: &Home, file: &Path, destination: &Path) -> anyhow::Result<ExitCode> {
     let envelope = bundles::read_envelope(file)?;
     let (bundle, _) = Trust::open(home)?.bundles()?.verify(&envelope)?;
-    bundles::push(&bundle, &envelope, destination)?;
+    bundles::push(home, &bundle, &envelope, destination)?;
     writeln!(
         io::stdout(),
         "{} {} is in `{}`",
@@ -228,9 +228,9 @@ fn pull(home: &Home, source: &Path, named: &str, output: Option<PathBuf>) -> any
         Some((name, version)) => (name, Some(version.parse().map_err(anyhow::Error::msg)?)),
         None => (named, None),
     };
-    let envelope = bundles::pull(source, name, version)?;
+    let (envelope, version) = bundles::pull(home, source, name, version)?;
     let (bundle, key) = Trust::open(home)?.bundles()?.verify(&envelope)?;
-    if bundle.manifest().name != name || version.is_some_and(|version| version != bundle.manifest().version) {
+    if bundle.manifest().name != name || bundle.manifest().version != version {
         bail!(
             "`{}` holds {} {} under that name; whoever keeps it mixed them up, don't use it",
             source.display(),

@@ -1,10 +1,13 @@
 //! Bundles, overlays and exceptions through the command.
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 
 use bartizan_crypto::SigningKey;
-use bartizan_testkit::Output;
+use bartizan_testkit::http::Response;
+use bartizan_testkit::{Authority, HttpServer, Output};
 use serde_json::json;
 
 use crate::world::World;
@@ -245,5 +248,133 @@ fn bundles_come_from_a_commit_and_travel_through_git() {
         assert!(pulled.stdout.contains("acme-1.1.0.bundle.json"), "{pulled}");
         done(bundle(&world, &["pull", bare, "acme@1.0.0", "--output", "again.json"]));
         refused(bundle(&world, &["pull", bare, "other"]), "no such version");
+    });
+}
+
+fn bundle_trusting(world: &World, roots: &Path, arguments: &[&str]) -> Output {
+    let command = world.bartizan(["policy", "bundle"]).args(arguments.iter().copied());
+    command.env("SSL_CERT_FILE", roots).current_dir(&world.home.user_home()).output()
+}
+
+/// What `push` wrote into a directory is served as it is, and nothing is kept that doesn't count.
+#[test]
+fn bundles_are_pulled_from_web_servers() {
+    World::each(|world| {
+        let authority = Authority::new();
+        let roots = authority.write_to(&world.home.workspace());
+        let (secure, plain) = (HttpServer::tls(&authority, &["localhost"]), HttpServer::plain());
+        let store = world.home.user_home().join("store");
+        world.home.write_home("store/README", "bundles");
+        let first = build(&world, "1.0.0", "net: { default: deny }", None);
+        let second = build(&world, "1.10.0", "net: { default: ask }", None);
+        for file in [&first, &second] {
+            done(bundle(&world, &["push", file.to_str().unwrap(), store.to_str().unwrap()]));
+        }
+        for server in [&secure, &plain] {
+            let store = store.clone();
+            server.route("/bundles/", move |request| {
+                match fs::read(store.join(&request.target["/bundles/".len()..])) {
+                    Ok(bytes) => Response::ok(bytes),
+                    Err(_) => Response::new(404, "nothing here"),
+                }
+            });
+            let url = server.url("localhost", "/bundles");
+            let pull = |arguments: &[&str]| bundle_trusting(&world, &roots, &[&["pull", &url], arguments].concat());
+            done(pull(&["acme", "--output", "newest.json"]));
+            done(pull(&["acme@1.0.0", "--output", "first.json"]));
+            for (pulled, built) in [("newest.json", &second), ("first.json", &first)] {
+                let pulled = world.home.user_home().join(pulled);
+                assert_eq!(fs::read(&pulled).unwrap(), fs::read(built).unwrap());
+                fs::remove_file(pulled).unwrap();
+            }
+            refused(pull(&["other"]), "has no index of `other`");
+            refused(pull(&["acme@7"]), "there is no version 7.0.0");
+            refused(pull(&["../acme"]), "is no name of a bundle");
+        }
+        let rows = world.deeds("http.request");
+        assert!(rows.iter().any(|row| row["closed"]["record"]["outcome"]["figures"]["status"] == 404), "{rows:#?}");
+        let by = &rows[0]["record"]["action"]["principal"];
+        assert_eq!(by["kind"], "human", "{by:#}");
+        // Nobody vouches for this server.
+        let url = secure.url("localhost", "/bundles");
+        refused(bundle(&world, &["pull", &url, "acme"]), "didn't answer");
+        refused(bundle(&world, &["pull", "https://me:secret@localhost/", "acme"]), "leave them away");
+        world.verify();
+    });
+}
+
+#[test]
+fn what_a_web_server_makes_up_is_not_kept() {
+    World::each(|world| {
+        let server = HttpServer::plain();
+        let key = SigningKey::generate().unwrap();
+        let stranger = world.home.write_home("stranger.pem", key.to_pem().unwrap().as_bytes());
+        fs::set_permissions(&stranger, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+        let good = build(&world, "1.0.0", "net: { default: deny }", None);
+        let signed_by_stranger = build(&world, "2.0.0", "net: { default: allow }", Some(&stranger));
+        server
+            .file("/acme/index.json", r#"{"versions":["1.0.0","3.0.0"]}"#)
+            .file("/acme/2.0.0.json", fs::read(signed_by_stranger).unwrap())
+            .file("/acme/3.0.0.json", fs::read(good).unwrap())
+            .file("/acme/4.0.0.json", vec![b' '; bartizan_crypto::dsse::ENVELOPE_BYTES_MAX + 1])
+            .file("/acme/5.0.0.json", "no bundle")
+            .file("/odd/index.json", "[]")
+            .route("/acme/6.0.0.json", |_| Response::redirect("/acme/1.0.0.json"));
+        let url = server.url("127.0.0.1", "/");
+        let pull = |named: &str| bundle(&world, &["pull", &url, named, "--output", "kept.json"]);
+        refused(pull("acme"), "mixed them up");
+        refused(pull("acme@2.0.0"), "no signature of a trusted key");
+        refused(pull("acme@4.0.0"), "is larger than");
+        refused(pull("acme@5.0.0"), "is no bundle");
+        refused(pull("acme@6.0.0"), "status 302");
+        refused(pull("odd"), "index is none");
+        assert!(!world.home.user_home().join("kept.json").exists());
+        drop(server);
+        refused(pull("acme"), "didn't answer");
+        world.verify();
+    });
+}
+
+#[test]
+fn bundles_are_put_on_web_servers_that_take_them() {
+    World::each(|world| {
+        let server = HttpServer::plain();
+        let kept: Arc<Mutex<BTreeMap<String, Vec<u8>>>> = Arc::default();
+        let files = kept.clone();
+        server.route("/b/", move |request| {
+            let mut files = files.lock().unwrap();
+            let only_new = request.header("if-none-match") == Some("*");
+            match (request.method.as_str(), files.get(&request.target)) {
+                ("GET", Some(bytes)) => Response::ok(bytes.clone()),
+                ("PUT", Some(_)) if only_new => Response::new(412, ""),
+                ("PUT", _) => {
+                    files.insert(request.target.clone(), request.body.clone());
+                    Response::new(201, "")
+                }
+                _ => Response::new(404, ""),
+            }
+        });
+        server.route("/readonly/", |request| Response::new(if request.method == "PUT" { 405 } else { 404 }, ""));
+        let first = build(&world, "1.0.0", "net: { default: deny }", None);
+        let second = build(&world, "1.2.0", "net: { default: ask }", None);
+        let url = server.url("127.0.0.1", "/b");
+        let push = |file: &Path, url: &str| bundle(&world, &["push", file.to_str().unwrap(), url]);
+        for file in [&second, &first, &second] {
+            done(push(file, &url));
+        }
+        let index = kept.lock().unwrap()["/b/acme/index.json"].clone();
+        assert_eq!(
+            serde_json::from_slice::<serde_json::Value>(&index).unwrap(),
+            json!({ "versions": ["1.0.0", "1.2.0"] })
+        );
+        let other = build(&world, "1.2.0", "net: { default: allow }", None);
+        refused(push(&other, &url), "with other contents");
+        refused(push(&first, &server.url("127.0.0.1", "/readonly")), "doesn't take");
+        done(bundle(&world, &["pull", &url, "acme", "--output", "pulled.json"]));
+        assert_eq!(
+            fs::read(world.home.user_home().join("pulled.json")).unwrap().len(),
+            kept.lock().unwrap()["/b/acme/1.2.0.json"].len()
+        );
+        world.verify();
     });
 }
