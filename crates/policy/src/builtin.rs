@@ -9,6 +9,10 @@ pub const NAMES: [&str; 8] =
 /// Names of the personas among them.
 pub const PERSONAS: [&str; 5] = ["coding_assistant", "code_janitor", "sre", "secops", "data_architect"];
 
+/// Names of the rule sets for one service each: `net` rules to extend beside another ruleset.
+pub const SERVICES: [&str; 9] =
+    ["github", "gitlab", "npm", "pypi", "crates_io", "hugging_face", "openai", "anthropic", "slack"];
+
 /// Names of the built-in Rego modules.
 pub const REGO_NAMES: [&str; 3] = ["strict", "standard", "permissive"];
 
@@ -67,6 +71,15 @@ pub fn text(name: &str) -> Option<&'static str> {
         "secops" => include_str!("../../../personas/secops.yaml"),
         "code_janitor" => include_str!("../../../personas/code_janitor.yaml"),
         "data_architect" | "data" => include_str!("../../../personas/data_architect.yaml"),
+        "github" => include_str!("../../../policies/services/github.yaml"),
+        "gitlab" => include_str!("../../../policies/services/gitlab.yaml"),
+        "npm" => include_str!("../../../policies/services/npm.yaml"),
+        "pypi" => include_str!("../../../policies/services/pypi.yaml"),
+        "crates_io" => include_str!("../../../policies/services/crates_io.yaml"),
+        "hugging_face" => include_str!("../../../policies/services/hugging_face.yaml"),
+        "openai" => include_str!("../../../policies/services/openai.yaml"),
+        "anthropic" => include_str!("../../../policies/services/anthropic.yaml"),
+        "slack" => include_str!("../../../policies/services/slack.yaml"),
         _ => return None,
     })
 }

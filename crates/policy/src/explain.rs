@@ -152,7 +152,14 @@ impl PolicySet {
                                     } else {
                                         rule.method.join("|")
                                     };
-                                    format!("{methods} {}", rule.path.as_deref().unwrap_or("/**"))
+                                    let query: Vec<String> =
+                                        rule.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+                                    let mark = if query.is_empty() { "" } else { "?" };
+                                    format!(
+                                        "{methods} {}{mark}{}",
+                                        rule.path.as_deref().unwrap_or("/**"),
+                                        query.join("&")
+                                    )
                                 })
                                 .collect();
                             text.push_str(&format!(" ({})", requests.join("; ")));
@@ -301,11 +308,10 @@ impl Compiled {
                     section.rules.visit(&host, *port, Wish::Connect, |number| all(&section.rules.rules, number));
                 }
             }
-            Deed::HttpRequest { method, host, port, path, .. } => {
+            Deed::HttpRequest { method, host, port, path, query, .. } => {
                 if let Some((section, host)) = self.net.as_ref().zip(Host::canonical(host)) {
-                    section.rules.visit(&host, *port, Wish::Request { method, path }, |number| {
-                        all(&section.rules.rules, number)
-                    });
+                    let wish = Wish::Request { method, path, query: query.as_deref() };
+                    section.rules.visit(&host, *port, wish, |number| all(&section.rules.rules, number));
                 }
             }
             Deed::DnsQuery { name, .. } => {

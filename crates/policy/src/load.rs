@@ -292,9 +292,13 @@ impl Walk<'_> {
             return self.loader.file(name, from);
         }
         builtin::source(name).or_else(|| self.loader.named(name)).ok_or_else(|| {
-            let hint = did_you_mean(name, builtin::NAMES.iter().copied());
+            let known = || builtin::NAMES.iter().chain(&builtin::SERVICES).copied();
+            let hint = did_you_mean(name, known());
             let hint = if hint.is_empty() {
-                format!("; built in are {}; a file is written with a slash: `./{name}.yaml`", builtin::NAMES.join(", "))
+                format!(
+                    "; built in are {}; a file is written with a slash: `./{name}.yaml`",
+                    known().collect::<Vec<_>>().join(", ")
+                )
             } else {
                 hint
             };

@@ -57,7 +57,7 @@ struct Destination {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wish<'a> {
     Connect,
-    Request { method: &'a str, path: &'a str },
+    Request { method: &'a str, path: &'a str, query: Option<&'a str> },
 }
 
 /// The compiled section.
@@ -151,7 +151,7 @@ impl Destinations {
     pub(crate) fn visit(&self, host: &Host<'_>, port: u16, wish: Wish<'_>, mut found: impl FnMut(u32)) {
         self.candidates(host, |number, _, destination| {
             let fits = match (&destination.http, wish) {
-                (Some(http), Wish::Request { method, path }) => http.matches(method, path),
+                (Some(http), Wish::Request { method, path, query }) => http.matches(method, path, query),
                 _ => true,
             };
             if fits && destination.ports.iter().any(|ports| ports.contains(port)) {
@@ -198,9 +198,9 @@ impl Destinations {
                     }
                     Effect::Deny => duties.inspect_http = true,
                 },
-                (Some(http), Wish::Request { method, path }) => {
+                (Some(http), Wish::Request { method, path, query }) => {
                     duties.inspect_http = true;
-                    if http.matches(method, path) {
+                    if http.matches(method, path, query) {
                         best.offer(rule.effect, rule.rank, number);
                     } else if rule.effect == Effect::Allow {
                         outside = outside.max(Some((rule.rank, number)));

@@ -183,10 +183,11 @@ impl Compiled {
                 let Some(host) = Host::canonical(host) else { return Some(Ruling::malformed("net.host")) };
                 Some(section.net(section.rules.decide(&host, *port, Wish::Connect)))
             }
-            Deed::HttpRequest { method, host, port, path, .. } => {
+            Deed::HttpRequest { method, host, port, path, query, .. } => {
                 let section = self.net.as_ref()?;
                 let Some(host) = Host::canonical(host) else { return Some(Ruling::malformed("net.host")) };
-                Some(section.net(section.rules.decide(&host, *port, Wish::Request { method, path })))
+                let wish = Wish::Request { method, path, query: query.as_deref() };
+                Some(section.net(section.rules.decide(&host, *port, wish)))
             }
             Deed::DnsQuery { name, record_type } => {
                 let section = self.net.as_ref()?;

@@ -112,6 +112,31 @@ fn only_the_requests_of_the_rule_pass_inside_tls() {
 }
 
 #[test]
+fn the_query_can_decide() {
+    let rules = "[{ method: GET, path: \"/me/*/info/refs\", query: { service: git-receive-pack } }, { method: GET, path: \"/**\", query: { service: git-upload-pack } }]";
+    Inspected::each(rules, |inspected| {
+        let code = |target: &str| {
+            inspected.curl(&["-g", "-o", "/dev/null", "-w", "%{http_code}", &inspected.url(target)]).stdout
+        };
+        assert_eq!(code("/me/x/info/refs?service=git-receive-pack"), "200");
+        assert_eq!(code("/you/x/info/refs?service=git-upload-pack"), "200");
+        let refused = [
+            "/you/x/info/refs?service=git-receive-pack",
+            "/you/x/info/refs",
+            "/you/x/info/refs?service=git-upload-pack&service=git-receive-pack",
+            "/you/x/info/refs?service=git-upload-pack&service[]=git-receive-pack",
+            "/you/x/info/refs?service=git-upload-pack;service=git-receive-pack",
+            "/you/x/info/refs?%73ervice=git-receive-pack",
+        ];
+        for target in refused {
+            assert_eq!(code(target), "403", "{target}");
+        }
+        assert_eq!(inspected.server.journal().len(), 2, "{:?}", inspected.server.lines());
+        inspected.world.assert_refused("http.request", "%73ervice");
+    });
+}
+
+#[test]
 fn a_connection_is_kept_and_every_request_on_it_decided() {
     Inspected::each("[{ method: [GET, POST], path: \"/open/**\" }]", |inspected| {
         let script = "import http.client,ssl,sys\n\

@@ -1,5 +1,6 @@
 //! Reads section `net`.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use crate::address::Range;
@@ -13,7 +14,7 @@ use crate::yaml::{Node, Value};
 pub(super) const KEYS: Keys = &[
     ("net", &["default", "resolver", "allow", "ask", "deny"]),
     ("a net rule", &["host", "ports", "http", "address", "private"]),
-    ("an http rule", &["method", "path"]),
+    ("an http rule", &["method", "path", "query"]),
 ];
 
 impl Decoder {
@@ -123,7 +124,7 @@ impl Decoder {
     }
 
     pub(crate) fn http_rule(&mut self, node: &Node) -> Option<HttpRule> {
-        let mut rule = HttpRule { method: Vec::new(), path: None };
+        let mut rule = HttpRule { method: Vec::new(), path: None, query: BTreeMap::new() };
         for (key, node) in self.mapping(node, "an http rule") {
             match key.value.as_str() {
                 "method" => {
@@ -147,6 +148,18 @@ impl Decoder {
                     match crate::http::RequestPattern::parse(&text.value) {
                         Ok(_) => rule.path = Some(text.value),
                         Err(problem) => self.errors.add(&text.place, problem),
+                    }
+                }
+                "query" => {
+                    for (name, node) in self.entries(node, "a query") {
+                        let plain = !name.value.is_empty() && name.value.bytes().all(|byte| byte.is_ascii_graphic());
+                        if !plain || name.value.contains(['&', '=', '%', '+', ';', '#', '[', '*', '?']) {
+                            let problem =
+                                format!("{} is no plain name of a parameter; write it decoded", quoted(&name.value));
+                            self.errors.add(&name.place, problem);
+                        } else if let Some(value) = self.text(node) {
+                            rule.query.insert(name.value.clone(), value.value);
+                        }
                     }
                 }
                 _ => {}

@@ -1,5 +1,6 @@
 //! Section `net`.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use bartizan_model::Effect;
@@ -94,7 +95,7 @@ impl std::fmt::Display for Ports {
     }
 }
 
-/// A rule over HTTP requests: methods and a path pattern.
+/// A rule over HTTP requests: methods, a path pattern and parameters of the query.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct HttpRule {
     /// Methods in upper case; empty means every one.
@@ -103,6 +104,9 @@ pub struct HttpRule {
     /// Path pattern; `None` means every path.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<String>,
+    /// Parameters of the query and patterns over their values; all of them must be there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub query: BTreeMap<String, String>,
 }
 
 impl Serialize for NetRule {
@@ -162,7 +166,13 @@ impl JsonSchema for NetRule {
                                 "additionalProperties": false,
                                 "properties": {
                                     "method": { "oneOf": [method, { "type": "array", "items": method, "minItems": 1 }] },
-                                    "path": { "type": "string", "examples": ["/repos/me/**"] }
+                                    "path": { "type": "string", "examples": ["/repos/me/**"] },
+                                    "query": {
+                                        "type": "object",
+                                        "description": "Parameters that must be there, and patterns over their values.",
+                                        "additionalProperties": { "type": ["string", "integer", "boolean"] },
+                                        "examples": [{ "service": "git-upload-pack" }]
+                                    }
                                 }
                             }
                         },

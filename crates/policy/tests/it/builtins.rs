@@ -31,6 +31,26 @@ fn each_loads_and_keeps_its_own_tests() {
     assert!(broken.is_empty(), "{}", broken.join("\n"));
 }
 
+/// A rule set for a service grants, so it is held against a ruleset that grants nothing.
+#[test]
+fn each_service_keeps_its_own_tests() {
+    for name in builtin::SERVICES {
+        let text = format!("extends: strict\n{}", builtin::text(name).unwrap());
+        let source = bartizan_policy::Source::new(format!("builtin:{name}"), text);
+        let policy = Policy::load(&source, &bartizan_policy::BuiltinsOnly).unwrap_or_else(|errors| panic!("{errors}"));
+        let set = PolicySet::new(policy, None, context()).unwrap();
+        assert_eq!(set.user().name(), Some(name));
+        let results = set.run_tests();
+        assert!(results.len() >= 4, "{name} promises too little");
+        for result in results.into_iter().filter(|result| !result.passed()) {
+            panic!("{}: {}: {}", result.place, result.action, result.problem.unwrap_or_default());
+        }
+        let warnings: Vec<String> = set.lint().into_iter().map(|warning| warning.to_string()).collect();
+        assert!(warnings.is_empty(), "{}", warnings.join("\n"));
+        assert!(set.layers().net.inspects_http, "{name}");
+    }
+}
+
 #[test]
 fn each_is_free_of_warnings() {
     let sets = builtin::NAMES.iter().map(|name| builtin_set(name));
