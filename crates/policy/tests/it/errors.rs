@@ -104,7 +104,7 @@ fn extending_is_checked() {
     check(
         "bartizan: 1\nextends: qqqqqqqq\n",
         expect![
-            "p.yaml:2:10: there is no ruleset or persona `qqqqqqqq`; built in are strict, standard, permissive, coding_assistant, code_janitor, sre, secops, data_architect; a file is written with a slash: `./qqqqqqqq.yaml`"
+            "p.yaml:2:10: there is no ruleset or persona `qqqqqqqq`; built in are strict, standard, permissive, coding_assistant, code_janitor, sre, secops, data_architect, github, gitlab, npm, pypi, crates_io, hugging_face, openai, anthropic, slack; a file is written with a slash: `./qqqqqqqq.yaml`"
         ],
     );
     check(
