@@ -1,5 +1,7 @@
 //! `config.yaml`: settings of this home that are no policy.
 
+use std::path::PathBuf;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,95 @@ pub struct Config {
     /// files relative to the home.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub overlays: Vec<String>,
+    /// Where secrets are kept.
+    #[serde(default, skip_serializing_if = "SecretSettings::is_default")]
+    pub secrets: SecretSettings,
+}
+
+/// Where secrets are kept.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretSettings {
+    /// The store.
+    #[serde(default)]
+    pub store: SecretStoreKind,
+    /// HashiCorp Vault or OpenBao, with `store: vault`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vault: Option<VaultSettings>,
+}
+
+/// A HashiCorp Vault or OpenBao server with a KV engine, version 2. Files are named from the home.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct VaultSettings {
+    /// `https://host:port`; `http://` for a server on this machine only.
+    pub address: String,
+    /// Where the engine is mounted.
+    #[serde(default = "default_mount")]
+    pub mount: String,
+    /// The path that secrets lie below, each an entry with the field `value`.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub path: String,
+    /// The namespace, where the server has such.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// A file (0600) with a token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token_file: Option<PathBuf>,
+    /// Or a role to log in as.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approle: Option<AppRoleSettings>,
+    /// A file with the certificates to trust, instead of the system's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub roots: Option<PathBuf>,
+    /// How many seconds one request may take, 1 to 60.
+    #[serde(default = "default_timeout")]
+    pub timeout_seconds: u64,
+}
+
+/// A role of the AppRole login method.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct AppRoleSettings {
+    /// Where the method is mounted.
+    #[serde(default = "default_approle")]
+    pub mount: String,
+    /// The role.
+    pub role_id: String,
+    /// A file (0600) with the secret id.
+    pub secret_id_file: PathBuf,
+}
+
+fn default_mount() -> String {
+    "secret".to_owned()
+}
+
+fn default_approle() -> String {
+    "approle".to_owned()
+}
+
+fn default_timeout() -> u64 {
+    5
+}
+
+impl SecretSettings {
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// The stores there are.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum SecretStoreKind {
+    /// Files of this home, encrypted with age.
+    #[default]
+    Age,
+    /// The environment of whoever starts Bartizan; for development only.
+    Environment,
+    /// HashiCorp Vault or OpenBao.
+    Vault,
 }
 
 fn default_policy() -> String {
@@ -31,7 +122,13 @@ fn default_policy() -> String {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { bartizan: 1, policy: default_policy(), persona: None, overlays: Vec::new() }
+        Self {
+            bartizan: 1,
+            policy: default_policy(),
+            persona: None,
+            overlays: Vec::new(),
+            secrets: SecretSettings::default(),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ mod output;
 mod policies;
 mod reload;
 mod run;
+mod secrets;
 mod sessions;
 mod standing;
 mod terminal;
@@ -56,6 +57,8 @@ enum Command {
     Run(commands::run::Run),
     #[command(subcommand)]
     Policy(commands::policy::Policy),
+    #[command(subcommand)]
+    Secret(commands::secret::Secret),
     Check(commands::check::Check),
     Scan(commands::scan::Scan),
     Redact(commands::redact::Redact),
@@ -99,6 +102,7 @@ fn dispatch(command: Command, home: Option<&std::path::Path>, style: Style) -> a
         Command::Doctor(doctor) => doctor.run(home, style),
         Command::Run(run) => run.run(home, style),
         Command::Policy(policy) => policy.run(home, style),
+        Command::Secret(secret) => secret.run(home, style),
         Command::Check(check) => check.run(home),
         Command::Scan(scan) => scan.run(style),
         Command::Redact(redact) => redact.run(),

@@ -16,6 +16,7 @@ use crate::account::Account;
 use crate::bundles::Bundles;
 use crate::exceptions;
 use crate::home::{Home, read_bounded};
+use crate::secrets;
 use crate::wiring::Trust;
 
 /// A project's policy, looked for from the workspace upwards.
@@ -39,6 +40,9 @@ pub struct Choice {
     /// Grant this scope, and nothing that isn't granted: files.read:./src, shell.exec:git, net.outbound:HOST, …
     #[arg(long = "grant", value_name = "SCOPE")]
     pub grants: Vec<Scope>,
+    /// The secrets that are lent: what their owner bound them to counts.
+    #[arg(skip)]
+    pub lent: Vec<String>,
 }
 
 /// The policy in force and where it came from.
@@ -120,10 +124,12 @@ impl Policies {
         let label = persona.clone().or_else(|| user.name().map(str::to_owned)).unwrap_or_else(|| source.name.clone());
         let set = PolicySet::new(user, narrowing, context)?
             .with_bundle(parcel.map(|parcel| parcel.reference))
-            .with_exceptions(exceptions::load(home));
+            .with_exceptions(exceptions::load(home))
+            .with_grants(secrets::grants(home, &choice.lent)?);
         let mut watched = files.clone();
         watched.push(home.config_file());
         watched.push(exceptions::directory(home));
+        watched.push(secrets::grants_file(home));
         watched.push(Bundles::state_file(home));
         watched.extend(project_candidates(&workspace, &user_home));
         Ok(Self { set: Arc::new(set), persona, label, workspace, user_home, files, watched })

@@ -56,6 +56,7 @@ impl Reloader {
             Ok(loaded) => {
                 let same = loaded.set.digest() == self.policies.set.digest()
                     && loaded.set.exceptions() == self.policies.set.exceptions()
+                    && loaded.set.grants() == self.policies.set.grants()
                     && loaded.set.bundle() == self.policies.set.bundle();
                 let mended = self.broken.take().is_some();
                 self.stamps = Stamps::of(&loaded.watched);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bartizan_crypto::{PublicKey, SigningKey, key_file};
-use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts, Secrets, SecretsError};
+use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts};
 use bartizan_ledger::{FileLedger, LedgerOptions, LedgerSigner, SystemClock, VerifyOptions};
 use bartizan_model::{Action, Outcome, Sighting, Verdict};
 use bartizan_policy::{Exception, Look, PolicySet, Session};
@@ -15,6 +15,7 @@ use bartizan_scan::{Redactor, Scanner};
 use crate::bundles::Bundles;
 use crate::exceptions;
 use crate::home::Home;
+use crate::secrets::Lent;
 use crate::sessions::Sessions;
 use crate::standing::StandingFiles;
 
@@ -153,15 +154,6 @@ impl Decider for PolicyDecider {
     }
 }
 
-/// There is no vault yet: nothing to release, and no policy can ask for it.
-struct NoSecrets;
-
-impl Secrets for NoSecrets {
-    fn inject(&self, _action: &Action, _verdict: &Verdict) -> Result<(), SecretsError> {
-        Ok(())
-    }
-}
-
 /// A gate and the parts others need to reach.
 pub struct Wired {
     /// The gate.
@@ -176,12 +168,23 @@ pub struct Wired {
     pub clock: Arc<dyn Clock>,
 }
 
-/// Builds the gate over a home's keys and ledger and a policy.
+/// Builds the gate over a home's keys and ledger and a policy, for deeds that need no secret.
 pub fn wire(
     home: &Home,
     trust: &Trust,
     set: Arc<PolicySet>,
     observers: Vec<Arc<dyn Observer>>,
+) -> anyhow::Result<Wired> {
+    wire_with(home, trust, set, observers, &Lent::default())
+}
+
+/// The same with what a run was lent.
+pub fn wire_with(
+    home: &Home,
+    trust: &Trust,
+    set: Arc<PolicySet>,
+    observers: Vec<Arc<dyn Observer>>,
+    lent: &Lent,
 ) -> anyhow::Result<Wired> {
     let ledger = Arc::new(trust.ledger()?);
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::new(ledger.last_at()));
@@ -194,11 +197,11 @@ pub fn wire(
         scanner: Arc::new(Scanner::standard()),
         decider: decider.clone(),
         approver,
-        secrets: Arc::new(NoSecrets),
+        secrets: Arc::new(lent.broker.clone()),
         ledger: ledger.clone(),
         signer: Arc::new(LedgerSigner::new(trust.key.clone())),
         clock: clock.clone(),
-        redactor: Arc::new(Redactor::standard()),
+        redactor: Arc::new(Redactor::standard().with_known(lent.known.clone())),
         observers,
     }));
     Ok(Wired { gate, desk, decider, ledger, clock })

@@ -135,6 +135,7 @@ fn main() {
             path: "/v1/items".into(),
             query: None,
             body: Some(Content::Text(content.clone())),
+            placeholders: Vec::new(),
         };
         let received = Deed::ContentReceive {
             origin: Origin::Retrieved,

@@ -6,16 +6,16 @@ use std::sync::Arc;
 use bartizan_model::receipt::{PAYLOAD_TYPE, Statement};
 use bartizan_model::{
     Action, Approval, ApprovalReach, CONTENT_BYTES_MAX, Content, Deed, Digest, Effect, Outcome, OutcomeStatus, Record,
-    Refused, RunId, SealedReceipt, Sighting, Verdict, canonical,
+    Refused, RunId, SealedReceipt, SecretUse, Sighting, Verdict, canonical,
 };
-use bartizan_scan::Redactor;
+use bartizan_scan::{Mask, Redactor};
 use jiff::Timestamp;
 use tokio::sync::watch;
 
 use crate::clean::Clean;
 use crate::ports::{
-    Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Position, Question, Scanner, Secrets,
-    Signer,
+    Answer, AppendError, Approver, Clock, Decider, Event, Ledger, Observer, Outgoing, Position, Question, Released,
+    Scanner, Secrets, Signer,
 };
 use crate::redaction::Decided;
 use crate::refusal::{Refusal, RefusalCause};
@@ -286,11 +286,11 @@ impl Gate {
         let permitted = &opened.approved.permitted;
         let injected = self.parts.secrets.inject(permitted.action(), &permitted.verdict);
         match injected {
-            Ok(()) => Ok(Armed { opened }),
+            Ok(released) => Ok(Armed { opened, released }),
             Err(error) => {
                 let verdict = permitted.verdict.clone();
                 let outcome = Outcome::new(OutcomeStatus::Failed).with_detail(error.to_string());
-                let position = self.close(Armed { opened }, outcome).await.ok();
+                let position = self.close(Armed { opened, released: Released::nothing() }, outcome).await.ok();
                 Err(Refusal { cause: RefusalCause::Failure(error.to_string()), verdict: Some(verdict), position })
             }
         }
@@ -340,6 +340,29 @@ impl Gate {
     #[must_use]
     pub fn foresee(&self, action: &Action) -> Effect {
         self.decided(action, &self.sightings(action), false).verdict.effect
+    }
+
+    /// Whether there is any secret that a placeholder could stand for.
+    #[must_use]
+    pub fn holds_secrets(&self) -> bool {
+        self.parts.secrets.any()
+    }
+
+    /// The secrets this request asks for by placeholders, to be named in its action. `None` where there is no secret at
+    /// all, so that nobody needs to make a copy of a request to find out.
+    #[must_use]
+    pub fn wanted(&self, request: impl FnOnce() -> Outgoing) -> Option<(Outgoing, Vec<SecretUse>)> {
+        self.parts.secrets.any().then(|| {
+            let request = request();
+            let wanted = self.parts.secrets.wanted(&request);
+            (request, wanted)
+        })
+    }
+
+    /// Takes values that are known out of bytes that come back, piece by piece; `None` where none is known.
+    #[must_use]
+    pub fn mask(&self) -> Option<Mask> {
+        self.parts.redactor.mask()
     }
 
     /// Decides without recording, to re-decide what was admitted before under a policy that has changed since.

@@ -11,12 +11,14 @@ pub mod ports;
 mod redaction;
 pub mod refusal;
 pub mod stage;
+pub mod store;
 
+pub use bartizan_scan::Mask;
 pub use desk::{AnswerError, Decision, Desk, Pending, Standing};
 pub use gate::{Gate, Judged, Parts};
 pub use ports::{
-    Answer, AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Event, Ledger, Observer, Position, Question,
-    Scanner, Secrets, SecretsError, SignError, Signer,
+    Answer, AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Event, Fill, Ledger, Observer, Outgoing,
+    Position, Question, Released, Scanner, Secrets, SecretsError, SignError, Signer,
 };
 pub use refusal::{Refusal, RefusalCause};
 pub use stage::{Approved, Armed, Identified, Opened, Permitted, Scanned};

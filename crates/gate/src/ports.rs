@@ -4,8 +4,11 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
-use bartizan_model::{Action, Approval, Digest, Outcome, Record, SealedReceipt, Sighting, SightingClass, Verdict};
+use bartizan_model::{
+    Action, Approval, Digest, Outcome, Record, SealedReceipt, SecretUse, Sighting, SightingClass, Verdict,
+};
 use jiff::Timestamp;
+use zeroize::Zeroize as _;
 
 /// A boxed future, as every asynchronous port returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -92,13 +95,94 @@ pub struct SecretsError {
     pub reason: String,
 }
 
+/// A request on its way out, as far as a secret may stand in it. Once filled it holds values, so it is wiped when it
+/// is dropped.
+#[derive(Clone, Default)]
+pub struct Outgoing {
+    /// Path, in its canonical form.
+    pub path: String,
+    /// Query without `?`.
+    pub query: Option<String>,
+    /// Names and values, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// The whole body, where it is at hand.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Drop for Outgoing {
+    fn drop(&mut self) {
+        self.query.zeroize();
+        self.body.zeroize();
+        self.headers.iter_mut().for_each(|(_, value)| value.zeroize());
+    }
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.debug_struct("Outgoing").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+/// Puts the values that were released for one action in the places of their placeholders.
+pub trait Fill: Send + Sync {
+    /// Fills a request in. Only what was released is put in, and only where it was released for.
+    ///
+    /// # Errors
+    /// A value can't stand where it is bound to, such as a line break in a header.
+    fn fill(&self, request: &mut Outgoing) -> Result<(), SecretsError>;
+}
+
+/// What was released for one action: nothing for most.
+#[derive(Default)]
+pub struct Released(Option<Box<dyn Fill>>);
+
+impl Released {
+    /// The action needs no secret.
+    #[must_use]
+    pub fn nothing() -> Self {
+        Self(None)
+    }
+
+    /// The values the action needs.
+    #[must_use]
+    pub fn values(fill: Box<dyn Fill>) -> Self {
+        Self(Some(fill))
+    }
+
+    /// Fills a request in.
+    ///
+    /// # Errors
+    /// As [`Fill::fill`].
+    pub fn fill(&self, request: &mut Outgoing) -> Result<(), SecretsError> {
+        self.0.as_ref().map_or(Ok(()), |released| released.fill(request))
+    }
+}
+
+impl std::fmt::Debug for Released {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(if self.0.is_some() { "Released(..)" } else { "Released" })
+    }
+}
+
 /// Makes the secrets a verdict releases available to the effect.
 pub trait Secrets: Send + Sync {
-    /// Prepares what this action needs.
+    /// Whether there is any secret that a placeholder could stand for. Without one no request is looked through.
+    fn any(&self) -> bool {
+        false
+    }
+
+    /// The placeholders that stand anywhere in this request, those that no binding covers too: policy decides over
+    /// them with the request.
+    fn wanted(&self, request: &Outgoing) -> Vec<SecretUse> {
+        let _ = request;
+        Vec::new()
+    }
+
+    /// Prepares what this action needs: the values that its verdict's [`bartizan_model::Obligation::Inject`] names.
     ///
     /// # Errors
     /// A secret the action needs can't be released.
-    fn inject(&self, action: &Action, verdict: &Verdict) -> Result<(), SecretsError>;
+    fn inject(&self, action: &Action, verdict: &Verdict) -> Result<Released, SecretsError>;
 }
 
 /// Where an entry stands in the ledger.

@@ -4,7 +4,7 @@
 use bartizan_model::{Action, Approval, Digest, Sighting, Verdict};
 
 use crate::clean::Clean;
-use crate::ports::Position;
+use crate::ports::{Outgoing, Position, Released, SecretsError};
 
 /// An action whose principal is established and whose exact form is fixed by its digest.
 #[derive(Debug)]
@@ -63,6 +63,7 @@ pub struct Opened {
 #[must_use]
 pub struct Armed {
     pub(crate) opened: Opened,
+    pub(crate) released: Released,
 }
 
 impl Identified {
@@ -119,6 +120,14 @@ impl Armed {
     #[must_use]
     pub fn verdict(&self) -> &Verdict {
         &self.opened.approved.permitted.verdict
+    }
+
+    /// Puts the values that were released for this very action in the places of their placeholders.
+    ///
+    /// # Errors
+    /// A value can't stand where it is bound to.
+    pub fn fill(&self, request: &mut Outgoing) -> Result<(), SecretsError> {
+        self.released.fill(request)
     }
 
     /// The ledger entry that holds its intent.

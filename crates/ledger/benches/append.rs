@@ -30,6 +30,7 @@ fn record() -> Record {
             path: "/repos/me/project/contents/src/lib.rs".into(),
             query: None,
             body: None,
+            placeholders: Vec::new(),
         },
         principal: Principal::boxed_agent("quiet-otter", Some("coding_assistant".into()), "alice"),
         run: Some(RunId::generate()),

@@ -91,6 +91,9 @@ pub enum Deed {
         /// The body, where it is known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         body: Option<Content>,
+        /// The secrets it asks for by their placeholders.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        placeholders: Vec<SecretUse>,
     },
     /// Call a tool.
     #[serde(rename = "tool.call")]
@@ -175,6 +178,18 @@ pub enum Deed {
         /// The message.
         content: Content,
     },
+}
+
+/// A secret that a request asks for: its placeholder stands in the request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SecretUse {
+    /// The secret's name, never its value.
+    pub name: String,
+    /// Where the placeholder stands: `header.authorization`, `query.key`, `basic.password`, `json.auth.token`.
+    pub at: String,
+    /// What stands there, with `${NAME}` for the placeholder.
+    pub text: String,
 }
 
 /// Who a text that enters an agent's context comes from.
@@ -397,7 +412,7 @@ impl Deed {
                 content: content.as_ref().map(|_| nothing()),
             },
             Self::FilePatch { path, .. } => Self::FilePatch { path: path.clone(), patch: nothing() },
-            Self::HttpRequest { method, scheme, host, port, path, query, body } => Self::HttpRequest {
+            Self::HttpRequest { method, scheme, host, port, path, query, body, placeholders } => Self::HttpRequest {
                 method: method.clone(),
                 scheme: scheme.clone(),
                 host: host.clone(),
@@ -405,6 +420,7 @@ impl Deed {
                 path: path.clone(),
                 query: query.clone(),
                 body: body.as_ref().map(|_| nothing()),
+                placeholders: placeholders.clone(),
             },
             Self::ContentReceive { origin, source, .. } => {
                 Self::ContentReceive { origin: *origin, source: source.clone(), content: nothing() }

@@ -17,7 +17,7 @@ pub mod sighting;
 pub mod text;
 pub mod verdict;
 
-pub use action::{Action, ActionKind, Deed, Origin, Process};
+pub use action::{Action, ActionKind, Deed, Origin, Process, SecretUse};
 pub use canonical::{CanonicalError, Digest};
 pub use content::{CONTENT_BYTES_MAX, Content};
 pub use id::{ActionId, RunId, SessionId};

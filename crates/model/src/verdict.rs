@@ -98,6 +98,13 @@ pub enum Obligation {
         /// The part of the deed it stands in.
         part: Part,
     },
+    /// The secret's value takes its placeholder's place there.
+    Inject {
+        /// The secret's name.
+        name: String,
+        /// Where, as in [`crate::SecretUse::at`].
+        at: String,
+    },
 }
 
 /// A decision over one action.

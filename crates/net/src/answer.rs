@@ -1,6 +1,8 @@
 //! Reading of one HTTP/1 answer head from a server nobody vouches for: only so much that its body's end is known for
 //! certain. The head is written anew from what was read, so that the program has no other reading of it.
 
+use bartizan_gate::Mask;
+
 use crate::head::HEAD_BYTES_MAX;
 
 /// Most headers in an answer; sites with many cookies send some dozens.
@@ -48,6 +50,22 @@ impl Answer {
     #[must_use]
     pub fn is_interim(&self) -> bool {
         (100..200).contains(&self.status) && self.status != 101
+    }
+
+    /// Covers values that are known in its headers. What frames the message is left as it is.
+    pub(crate) fn cover(&mut self, mask: &mut Mask) {
+        let reason = mask.whole(self.reason.as_bytes());
+        self.reason = String::from_utf8_lossy(&reason).into_owned();
+        for (name, value) in &mut self.headers {
+            if !["content-length", "transfer-encoding"].iter().any(|framing| name.eq_ignore_ascii_case(framing)) {
+                *value = mask.whole(value);
+            }
+        }
+    }
+
+    /// Whether its body is encoded, so that nobody can look through it.
+    pub(crate) fn is_encoded(&self) -> bool {
+        values(&self.headers, "content-encoding").any(|value| !value.eq_ignore_ascii_case(b"identity"))
     }
 
     /// The head as the program gets it.

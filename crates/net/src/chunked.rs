@@ -26,11 +26,13 @@ pub struct Chunked {
     state: State,
     line: Vec<u8>,
     keeps_trailers: bool,
+    /// Only the data is written, without framing.
+    bare: bool,
 }
 
 impl Default for Chunked {
     fn default() -> Self {
-        Self { state: State::Size, line: Vec::new(), keeps_trailers: false }
+        Self { state: State::Size, line: Vec::new(), keeps_trailers: false, bare: false }
     }
 }
 
@@ -39,6 +41,12 @@ impl Chunked {
     #[must_use]
     pub fn with_trailers() -> Self {
         Self { keeps_trailers: true, ..Self::default() }
+    }
+
+    /// One that gives the data alone, for whoever frames it anew. Trailers are dropped.
+    #[must_use]
+    pub fn bare() -> Self {
+        Self { bare: true, ..Self::default() }
     }
 
     /// Takes the next bytes and appends what is to be sent on. Returns how many were taken; fewer than given
@@ -59,7 +67,11 @@ impl Chunked {
             } else {
                 let (byte, after) = rest.split_first().ok_or(ChunkError)?;
                 rest = after;
+                let before = out.len();
                 self.framing(*byte, out)?;
+                if self.bare {
+                    out.truncate(before);
+                }
             }
         }
         Ok(bytes.len() - rest.len())

@@ -1,12 +1,14 @@
 //! HTTP/1 on a connection whose requests are decided one by one: a request is read, decided, sent on, answered; then
 //! comes the next. Plain or inside TLS makes no difference here. Bodies flow through a small buffer, both ways at once.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bartizan_gate::Mask;
 use bartizan_model::OutcomeStatus;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
@@ -22,6 +24,12 @@ use crate::traffic::{Direction, Meter};
 const HEAD_READ_BYTES: usize = 4096;
 /// How much of a body is in memory at once.
 const BODY_READ_BYTES: usize = 64 * 1024;
+/// Largest JSON body that is read before the request is decided, so that secrets may stand in its fields; calls of APIs
+/// that take a key in a field are small.
+pub(crate) const BODY_AT_HAND_MAX: u64 = 1024 * 1024;
+/// Why an answer to a request with a secret is not passed on.
+pub(crate) const ENCODED: &str =
+    "the server encoded its answer although it was asked not to, so a secret in it could not be found";
 /// How long a head may take from its first byte to its last.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may wait for its next request; browsers and pools give up after one to five minutes.
@@ -128,7 +136,11 @@ impl Flow<'_> {
                 },
             };
             let keeps = head.is_kept();
-            let admitted = match self.admit_request(*head, scheme, self.left()).await {
+            let body = match self.body_at_hand(&head, &mut client, meter).await {
+                Ok(body) => body,
+                Err(ended) => break ended,
+            };
+            let admitted = match self.admit_request(*head, scheme, body, self.left()).await {
                 Ok(admitted) => admitted,
                 Err(refused) => break refused_with(refused.detail(), refused.reply()),
             };
@@ -205,6 +217,37 @@ impl Flow<'_> {
         }
     }
 
+    /// The whole of a JSON body in a run that was lent secrets, so that placeholders in its fields are decided on.
+    async fn body_at_hand<R: AsyncRead + Unpin>(
+        &self,
+        head: &Head,
+        client: &mut Reader<R>,
+        meter: &Meter<'_>,
+    ) -> Result<Option<Vec<u8>>, Ended> {
+        let BodyLength::Exact(length @ 1..=BODY_AT_HAND_MAX) = head.body else { return Ok(None) };
+        if !self.context.gate.holds_secrets() || !head.is_json() || head.expects() {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        while client.bytes.len() < length {
+            let more = tokio::select! {
+                more = tokio::time::timeout(HEAD_TIMEOUT, client.more(BODY_READ_BYTES)) => more,
+                ended = self.interrupted(meter, None) => return Err(ended),
+            };
+            match more {
+                Ok(Ok(true)) => {}
+                Ok(Ok(false)) => return Err(broken("the program broke off in a request")),
+                Ok(Err(error)) => return Err(broken(&error.to_string())),
+                Err(_) => {
+                    return Err(refused_with("the request's body did not arrive in time".to_owned(), Reply::timeout()));
+                }
+            }
+        }
+        let body = client.bytes.get(..length).map(<[u8]>::to_vec);
+        client.take(length);
+        Ok(body)
+    }
+
     /// Sends the request on and its answer back, at the same time: a server may answer before it has heard all.
     async fn pass<C, S>(
         &self,
@@ -225,10 +268,14 @@ impl Flow<'_> {
         let ended = {
             let upload = async {
                 send(&head, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server())?;
+                if let Some(body) = admitted.body() {
+                    return send(body, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server());
+                }
                 let mut body = Body::of_request(admitted.head().body);
-                body.pass(client, to, meter, Direction::Sent).await
+                body.pass(client, to, meter, Direction::Sent, None).await
             };
-            let download = answers(&admitted.head().method, keeps, from, to_client, meter, &begun);
+            let mask = self.context.gate.mask();
+            let download = answers(admitted, mask, keeps, from, to_client, meter, &begun);
             let left = self.left();
             tokio::pin!(upload, download, left);
             let mut sent = false;
@@ -342,9 +389,10 @@ fn is_worth_reading(bytes: &[u8], looked_at: usize) -> bool {
         || new.iter().enumerate().any(|(at, byte)| *byte == b'\n' && bare(at))
 }
 
-/// Passes answers on until the last one to this request.
+/// Passes answers on until the last one to this request, known values covered.
 async fn answers<R, W>(
-    method: &str,
+    request: &Admitted,
+    mut mask: Option<Mask>,
     keeps: bool,
     from: &mut Reader<R>,
     to: &mut W,
@@ -356,9 +404,15 @@ where
     W: AsyncWrite + Unpin,
 {
     loop {
-        let answer = read_answer(method, from).await?;
+        let mut answer = read_answer(&request.head().method, from).await?;
         if answer.status == 101 {
             return Err(Failure::Server("the server switched protocols without being asked to".to_owned()));
+        }
+        if let Some(mask) = &mut mask {
+            if request.carries_secret() && answer.is_encoded() {
+                return Err(Failure::Server(ENCODED.to_owned()));
+            }
+            answer.cover(mask);
         }
         let keep = keeps && !answer.closes;
         begun.store(true, Ordering::Relaxed);
@@ -366,7 +420,8 @@ where
         if answer.is_interim() {
             continue;
         }
-        Body::of_answer(answer.body).pass(from, to, meter, Direction::Received).await?;
+        let mut body = Body::of_answer(answer.body, mask.is_some());
+        body.pass(from, to, meter, Direction::Received, mask.as_mut()).await?;
         return Ok(Answered { status: answer.status, keep });
     }
 }
@@ -410,9 +465,11 @@ impl Body {
         }
     }
 
-    fn of_answer(length: AnswerLength) -> Self {
+    fn of_answer(length: AnswerLength, masked: bool) -> Self {
         match length {
             AnswerLength::Exact(length) => Self::Exact(length),
+            // Values are looked for across the borders of chunks, so the data is framed anew.
+            AnswerLength::Chunked if masked => Self::Chunked(Chunked::bare()),
             AnswerLength::Chunked => Self::Chunked(Chunked::with_trailers()),
             AnswerLength::UntilClose => Self::UntilClose,
         }
@@ -425,6 +482,7 @@ impl Body {
         to: &mut W,
         meter: &Meter<'_>,
         direction: Direction,
+        mut mask: Option<&mut Mask>,
     ) -> Result<(), Failure>
     where
         R: AsyncRead + Unpin,
@@ -437,8 +495,10 @@ impl Body {
                 Self::Exact(0) => return Ok(()),
                 Self::Exact(left) => {
                     let here = usize::try_from(*left).unwrap_or(usize::MAX).min(from.bytes.len());
-                    send(from.bytes.get(..here).unwrap_or_default(), to, meter, direction).await.map_err(written)?;
                     *left -= u64::try_from(here).unwrap_or(*left);
+                    let bytes = from.bytes.get(..here).unwrap_or_default();
+                    let bytes = covered(bytes, mask.as_deref_mut(), *left == 0);
+                    send(&bytes, to, meter, direction).await.map_err(written)?;
                     here
                 }
                 Self::Chunked(chunked) => {
@@ -446,6 +506,9 @@ impl Body {
                     let taken = chunked.pass(&from.bytes, &mut out).map_err(|error| {
                         if sent { Failure::Malformed(error.to_string()) } else { Failure::Server(error.to_string()) }
                     })?;
+                    if let Some(mask) = mask.as_deref_mut() {
+                        out = chunk(&covered(&out, Some(mask), chunked.is_done()), chunked.is_done());
+                    }
                     send(&out, to, meter, direction).await.map_err(written)?;
                     if chunked.is_done() {
                         from.take(taken);
@@ -454,7 +517,8 @@ impl Body {
                     taken
                 }
                 Self::UntilClose => {
-                    send(&from.bytes, to, meter, direction).await.map_err(written)?;
+                    let bytes = covered(&from.bytes, mask.as_deref_mut(), false);
+                    send(&bytes, to, meter, direction).await.map_err(written)?;
                     from.bytes.len()
                 }
             };
@@ -467,12 +531,39 @@ impl Body {
             };
             match from.more(BODY_READ_BYTES).await {
                 Ok(true) => {}
-                Ok(false) if matches!(self, Self::UntilClose) => return Ok(()),
+                Ok(false) if matches!(self, Self::UntilClose) => {
+                    return send(&covered(&[], mask, true), to, meter, direction).await;
+                }
                 Ok(false) => return Err(read(io::ErrorKind::UnexpectedEof.into())),
                 Err(error) => return Err(read(error)),
             }
         }
     }
+}
+
+/// The bytes with known values covered, as far as they can be told yet.
+fn covered<'a>(bytes: &'a [u8], mask: Option<&mut Mask>, is_last: bool) -> Cow<'a, [u8]> {
+    let Some(mask) = mask else { return Cow::Borrowed(bytes) };
+    let mut out = Vec::with_capacity(bytes.len());
+    mask.push(bytes, &mut out);
+    if is_last {
+        mask.finish(&mut out);
+    }
+    Cow::Owned(out)
+}
+
+/// One chunk of this data, and the end of the body after the last.
+fn chunk(data: &[u8], is_last: bool) -> Vec<u8> {
+    let mut out = Vec::with_capacity(data.len() + 32);
+    if !data.is_empty() {
+        out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
+        out.extend_from_slice(data);
+        out.extend_from_slice(b"\r\n");
+    }
+    if is_last {
+        out.extend_from_slice(b"0\r\n\r\n");
+    }
+    out
 }
 
 /// Sends bytes under the meter, all the way out.

@@ -91,6 +91,7 @@ impl Place {
             path: path::canonical(&format!("{}/{below}", self.path))?,
             query: None,
             body,
+            placeholders: Vec::new(),
         })
     }
 }

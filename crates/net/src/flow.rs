@@ -4,8 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bartizan_gate::Armed;
-use bartizan_model::{Deed, Obligation, Outcome, OutcomeStatus, Process};
+use bartizan_gate::{Armed, Gate};
+use bartizan_model::{Deed, Obligation, Outcome, OutcomeStatus, Process, SecretUse};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::TcpStream;
 
@@ -129,6 +129,10 @@ impl Flow<'_> {
         let start = match manner {
             Manner::Redirected => Start::Unchecked(Vec::new()),
             Manner::Tunnel(before) => Start::Unchecked(before),
+            // A placeholder where no secret is bound: for the gate to refuse.
+            Manner::Request(head, rest) if asks_for_secrets(&self.context.gate, &head).is_some() => {
+                return self.plain(head, rest, meter).await;
+            }
             Manner::Request(head, rest) => match self.passed_on(&head, rest) {
                 Ok(request) => Start::Request(request),
                 Err(ended) => return (ended, None),
@@ -164,7 +168,15 @@ impl Flow<'_> {
             return (broken("the program broke off"), Some(address));
         }
         let pinned = self.armed.verdict().obligations.iter().any(|one| matches!(one, Obligation::DialAddress { .. }));
-        let link = Link { client: self.client, server: &server, meter, host: self.host, port: self.port, pinned };
+        let link = Link {
+            client: self.client,
+            server: &server,
+            meter,
+            host: self.host,
+            port: self.port,
+            pinned,
+            gate: &self.context.gate,
+        };
         let ended = tokio::select! {
             ended = relay(&link, start) => self.ended(ended, meter),
             ended = self.interrupted(meter, None) => ended,
@@ -262,6 +274,12 @@ impl Flow<'_> {
     fn obliged(&self, wanted: &Obligation) -> bool {
         self.armed.verdict().obligations.contains(wanted)
     }
+}
+
+/// The first secret that a request asks for, on a connection whose requests aren't decided.
+pub(crate) fn asks_for_secrets(gate: &Gate, head: &Head) -> Option<SecretUse> {
+    let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else { return None };
+    gate.wanted(|| head.outgoing(path, query.as_deref(), None))?.1.into_iter().next()
 }
 
 pub(crate) fn stopped(reason: &str) -> Ended {

@@ -3,6 +3,8 @@
 //! The head is parsed once and what goes upstream is written anew from the parse, so there is no second reading for
 //! a server to have. What two parsers could read differently is refused: RFC 9112 allows that everywhere below.
 
+use bartizan_gate::Outgoing;
+
 use crate::host::Host;
 
 /// Longest head. Servers take 8 to 64 KiB.
@@ -342,10 +344,44 @@ impl Head {
         self.minor == 1 && !self.connection.iter().any(|name| name == "close")
     }
 
+    /// The request as far as a secret may stand in it, for this path.
+    #[must_use]
+    pub fn outgoing(&self, path: &str, query: Option<&str>, body: Option<Vec<u8>>) -> Outgoing {
+        let (path, query) = (path.to_owned(), query.map(str::to_owned));
+        Outgoing { path, query, headers: self.headers.clone(), body }
+    }
+
+    /// Whether its body is JSON, by its own word.
+    #[must_use]
+    pub fn is_json(&self) -> bool {
+        let mut values = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        values.any(|(_, value)| {
+            let kind = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
+            kind == b"application/json" || kind.ends_with(b"+json")
+        })
+    }
+
+    /// Whether whoever sent it waits for a word before it sends the body.
+    #[must_use]
+    pub fn expects(&self) -> bool {
+        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("expect"))
+    }
+
     /// The head as it goes upstream, for this path: hop-by-hop headers gone.
     #[must_use]
     pub fn forward(&self, path: &str, query: Option<&str>, afterwards: Afterwards) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(1024);
+        self.write(path, query, &self.headers, afterwards)
+    }
+
+    /// The same with what a request became by being filled in.
+    #[must_use]
+    pub fn forward_filled(&self, filled: &Outgoing, afterwards: Afterwards) -> Vec<u8> {
+        self.write(&filled.path, filled.query.as_deref(), &filled.headers, afterwards)
+    }
+
+    fn write(&self, path: &str, query: Option<&str>, headers: &[(String, Vec<u8>)], afterwards: Afterwards) -> Vec<u8> {
+        // Room for nearly every head: growing would leave copies of what was filled in behind.
+        let mut bytes = Vec::with_capacity(4096);
         for part in [self.method.as_str(), " ", path] {
             bytes.extend_from_slice(part.as_bytes());
         }
@@ -355,7 +391,7 @@ impl Head {
         }
         bytes.extend_from_slice(if self.minor == 0 { b" HTTP/1.0\r\n" } else { b" HTTP/1.1\r\n" });
         let pass_upgrade = afterwards == Afterwards::Upgrade && self.upgrade.is_some();
-        for (name, value) in &self.headers {
+        for (name, value) in headers {
             if self.is_hop_by_hop(name, pass_upgrade) {
                 continue;
             }

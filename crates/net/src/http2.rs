@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::Poll;
 use std::time::Duration;
 
+use bartizan_gate::Mask;
 use bartizan_model::OutcomeStatus;
 use bytes::Bytes;
 use futures_util::StreamExt as _;
@@ -16,11 +17,13 @@ use futures_util::stream::FuturesUnordered;
 use h2::client::{ResponseFuture, SendRequest};
 use h2::server::{self, SendResponse};
 use h2::{Reason, RecvStream, SendStream, client};
-use http::{HeaderMap, Request, Response};
+use http::header::CONTENT_LENGTH;
+use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use crate::exchange::{BODY_AT_HAND_MAX, ENCODED};
 use crate::flow::{Ended, Farewell, Flow, broken, stopped};
-use crate::head::Head;
+use crate::head::{BodyLength, Head};
 use crate::reply::Reply;
 use crate::requests::Admitted;
 use crate::traffic::{Direction, Meter};
@@ -42,6 +45,8 @@ const ERRORS_MAX: usize = 100;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long streams have to close their entries when their connection is over.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a body that is needed at hand may take.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The scheme of every request.
 const SCHEME: &str = "https";
 
@@ -187,6 +192,11 @@ impl Flow<'_> {
             }
         };
         let size = head.size();
+        let mut body = body;
+        let at_hand = match self.stream_body_at_hand(&head, &mut body).await {
+            Ok(at_hand) => at_hand,
+            Err(reply) => return answer(&mut respond, &reply),
+        };
         let admitted = {
             let gone = async {
                 tokio::select! {
@@ -194,7 +204,7 @@ impl Flow<'_> {
                     _ = poll_fn(|context| respond.poll_reset(context)) => {}
                 }
             };
-            self.admit_request(head, SCHEME, gone).await
+            self.admit_request(head, SCHEME, at_hand, gone).await
         };
         let admitted = match admitted {
             Ok(admitted) => admitted,
@@ -215,6 +225,33 @@ impl Flow<'_> {
         counter.fetch_add(1, Ordering::Relaxed);
         let came_of_it = passed.as_ref().copied();
         self.close_request(admitted, came_of_it, Some(shared.address), &part).await;
+    }
+
+    /// The whole of a JSON body in a run that was lent secrets, as in HTTP/1.
+    async fn stream_body_at_hand(&self, head: &Head, body: &mut RecvStream) -> Result<Option<Vec<u8>>, Reply> {
+        let BodyLength::Exact(length @ 1..=BODY_AT_HAND_MAX) = head.body else { return Ok(None) };
+        if !self.context.gate.holds_secrets() || !head.is_json() || head.expects() {
+            return Ok(None);
+        }
+        let length = usize::try_from(length).unwrap_or(usize::MAX);
+        let mut bytes = Vec::with_capacity(length);
+        let read = async {
+            while let Some(data) = body.data().await {
+                let data = data.ok()?;
+                bytes.extend_from_slice(&data);
+                // A stream that has ended has no window to give back to.
+                let _ = body.flow_control().release_capacity(data.len());
+                if bytes.len() > length {
+                    return None;
+                }
+            }
+            (bytes.len() == length).then_some(bytes)
+        };
+        match tokio::time::timeout(BODY_TIMEOUT, read).await {
+            Ok(Some(bytes)) => Ok(Some(bytes)),
+            Ok(None) => Err(Reply::bad_request("the request's body is not as long as it says")),
+            Err(_) => Err(Reply::timeout()),
+        }
     }
 
     /// Sends the request on and its answer back, at the same time.
@@ -246,7 +283,8 @@ impl Flow<'_> {
             respond.send_reset(Reason::CANCEL);
             return Err(stopped(&meter.exhausted()));
         }
-        let ends = body.is_end_stream();
+        let filled = admitted.body().map(Bytes::copy_from_slice);
+        let ends = filled.is_none() && body.is_end_stream();
         let sent = ready.and_then(|mut upstream| upstream.send_request(request, ends));
         let (answered, mut upload) = match sent {
             Ok(sent) => sent,
@@ -260,13 +298,16 @@ impl Flow<'_> {
         let passed = {
             let sending = async {
                 if !ends {
-                    carry(&mut body, &mut upload, meter, Direction::Sent).await?;
+                    match filled {
+                        Some(filled) => push(filled, &mut upload, meter, Direction::Sent).await?,
+                        None => carry(&mut body, &mut upload, meter, Direction::Sent, None).await?,
+                    }
                     let nothing = upload.send_data(Bytes::new(), true);
                     nothing.map_err(|error| from_server(&error))?;
                 }
                 Ok(())
             };
-            let answering = pass_answer(answered, respond, meter);
+            let answering = pass_answer(admitted, self.context.gate.mask(), answered, respond, meter);
             tokio::pin!(sending, answering);
             let mut sent = false;
             loop {
@@ -348,6 +389,8 @@ enum Next {
 
 /// Passes interim answers, the answer, its body and its trailers.
 async fn pass_answer(
+    request: &Admitted,
+    mut mask: Option<Mask>,
     mut answered: ResponseFuture,
     respond: &mut SendResponse<Bytes>,
     meter: &Meter<'_>,
@@ -365,6 +408,7 @@ async fn pass_answer(
         match next.await {
             Next::Interim(mut interim) => {
                 end_to_end(interim.headers_mut());
+                cover(interim.headers_mut(), mask.as_mut());
                 respond.send_informational(interim).map_err(|_| Failure::Client)?;
             }
             Next::Final(response) => break response.map_err(|error| from_server(&error))?,
@@ -373,6 +417,11 @@ async fn pass_answer(
     };
     let (mut parts, mut body) = response.into_parts();
     end_to_end(&mut parts.headers);
+    let encoded = parts.headers.get_all("content-encoding").iter().any(|encoding| encoding != "identity");
+    if encoded && request.carries_secret() {
+        return Err(Failure::Server(Reason::CANCEL, ENCODED.to_owned()));
+    }
+    cover(&mut parts.headers, mask.as_mut());
     let status = parts.status.as_u16();
     let ends = body.is_end_stream();
     meter.moved(Direction::Received, parts.headers.iter().map(|(name, value)| name.as_str().len() + value.len()).sum());
@@ -380,11 +429,12 @@ async fn pass_answer(
     if ends {
         return Ok(status);
     }
-    carry(&mut body, &mut download, meter, Direction::Received).await?;
+    carry(&mut body, &mut download, meter, Direction::Received, mask.as_mut()).await?;
     let trailers = body.trailers().await.map_err(|error| from_server(&error))?;
     match trailers {
         Some(mut trailers) => {
             end_to_end(&mut trailers);
+            cover(&mut trailers, mask.as_mut());
             download.send_trailers(trailers)
         }
         None => download.send_data(Bytes::new(), true),
@@ -399,6 +449,7 @@ async fn carry(
     to: &mut SendStream<Bytes>,
     meter: &Meter<'_>,
     direction: Direction,
+    mut mask: Option<&mut Mask>,
 ) -> Result<(), Failure> {
     let upload = direction == Direction::Sent;
     let reading = |error: &h2::Error| if upload { Failure::Client } else { from_server(error) };
@@ -414,26 +465,66 @@ async fn carry(
                 });
             }
         };
-        let Some(data) = data else { return Ok(()) };
-        let mut data = data.map_err(|error| reading(&error))?;
+        let Some(data) = data else {
+            return push(covered(Bytes::new(), mask, true), to, meter, direction).await;
+        };
+        let data = data.map_err(|error| reading(&error))?;
         let length = data.len();
-        if meter.grant(direction, length) < length {
-            return Err(Failure::Budget);
-        }
-        while !data.is_empty() {
-            to.reserve_capacity(data.len());
-            let capacity = match poll_fn(|context| to.poll_capacity(context)).await {
-                Some(Ok(capacity)) => capacity,
-                Some(Err(error)) => return Err(writing(&error)),
-                None => return Err(if upload { gone_server() } else { Failure::Client }),
-            };
-            let piece = data.split_to(capacity.min(data.len()));
-            let sent = piece.len();
-            to.send_data(piece, false).map_err(|error| writing(&error))?;
-            meter.moved(direction, sent);
-        }
+        push(covered(data, mask.as_deref_mut(), false), to, meter, direction).await?;
         // A stream that has ended has no window to give back to.
         let _ = from.flow_control().release_capacity(length);
+    }
+}
+
+/// Sends data as the other side has room for it.
+async fn push(
+    mut data: Bytes,
+    to: &mut SendStream<Bytes>,
+    meter: &Meter<'_>,
+    direction: Direction,
+) -> Result<(), Failure> {
+    let upload = direction == Direction::Sent;
+    let writing = |error: &h2::Error| if upload { from_server(error) } else { Failure::Client };
+    if meter.grant(direction, data.len()) < data.len() {
+        return Err(Failure::Budget);
+    }
+    while !data.is_empty() {
+        to.reserve_capacity(data.len());
+        let capacity = match poll_fn(|context| to.poll_capacity(context)).await {
+            Some(Ok(capacity)) => capacity,
+            Some(Err(error)) => return Err(writing(&error)),
+            None => return Err(if upload { gone_server() } else { Failure::Client }),
+        };
+        let piece = data.split_to(capacity.min(data.len()));
+        let sent = piece.len();
+        to.send_data(piece, false).map_err(|error| writing(&error))?;
+        meter.moved(direction, sent);
+    }
+    Ok(())
+}
+
+/// Data with known values covered, as far as they can be told yet.
+fn covered(data: Bytes, mask: Option<&mut Mask>, is_last: bool) -> Bytes {
+    let Some(mask) = mask else { return data };
+    let mut out = Vec::with_capacity(data.len());
+    mask.push(&data, &mut out);
+    if is_last {
+        mask.finish(&mut out);
+    }
+    out.into()
+}
+
+/// Covers values that are known in headers.
+fn cover(headers: &mut HeaderMap, mask: Option<&mut Mask>) {
+    let Some(mask) = mask else { return };
+    for (name, value) in headers.iter_mut() {
+        if name == CONTENT_LENGTH {
+            continue;
+        }
+        // Stars take the place of letters, so it is a value still.
+        if let Ok(covered) = HeaderValue::from_bytes(&mask.whole(value.as_bytes())) {
+            *value = covered;
+        }
     }
 }
 

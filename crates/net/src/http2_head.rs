@@ -3,6 +3,8 @@
 use http::header::{HOST, TE};
 use http::{HeaderName, HeaderValue, Method, Request, Uri, request};
 
+use bartizan_gate::Outgoing;
+
 use crate::head::{BodyLength, Head, HeadError, Target, body_length, only, split_query};
 use crate::host::Host;
 
@@ -68,6 +70,21 @@ impl Head {
     /// # Errors
     /// It holds what HTTP/2 can't carry.
     pub(crate) fn to_http2(&self, path: &str, query: Option<&str>) -> Result<Request<()>, HeadError> {
+        self.write_http2(path, query, &self.headers, false)
+    }
+
+    /// The same with what it became by being filled in. Its values are not to be kept in tables of headers.
+    pub(crate) fn to_http2_filled(&self, filled: &Outgoing) -> Result<Request<()>, HeadError> {
+        self.write_http2(&filled.path, filled.query.as_deref(), &filled.headers, true)
+    }
+
+    fn write_http2(
+        &self,
+        path: &str,
+        query: Option<&str>,
+        headers: &[(String, Vec<u8>)],
+        sensitive: bool,
+    ) -> Result<Request<()>, HeadError> {
         let odd = |_| HeadError("the request can't be written as HTTP/2");
         let query = query.map(|query| format!("?{query}")).unwrap_or_default();
         let authority = match (&self.host, self.port) {
@@ -81,13 +98,14 @@ impl Head {
             .version(http::Version::HTTP_2)
             .body(())
             .map_err(odd)?;
-        for (name, value) in &self.headers {
+        for (name, value) in headers {
             let trailers = name == TE.as_str() && value == b"trailers";
             if name == HOST.as_str() || (self.is_hop_by_hop(name, false) && !trailers) {
                 continue;
             }
             let name = HeaderName::from_bytes(name.as_bytes()).map_err(|_| HeadError("a header's name is odd"))?;
-            let value = HeaderValue::from_bytes(value).map_err(|_| HeadError("a header's value is odd"))?;
+            let mut value = HeaderValue::from_bytes(value).map_err(|_| HeadError("a header's value is odd"))?;
+            value.set_sensitive(sensitive);
             request.headers_mut().append(name, value);
         }
         Ok(request)

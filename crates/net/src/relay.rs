@@ -5,11 +5,14 @@ use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bartizan_gate::Gate;
+use bartizan_model::SecretUse;
 use tokio::net::TcpStream;
 use tokio::sync::Notify;
 
 use crate::chunked::Chunked;
 use crate::first::{Clarity, First, FirstError, Patience, check_request, check_tls, listen, listen_on};
+use crate::flow::asks_for_secrets;
 use crate::head::{Afterwards, BodyLength, Head, Target};
 use crate::host::Host;
 use crate::reply::Reply;
@@ -30,6 +33,7 @@ pub(crate) struct Link<'a> {
     pub(crate) port: u16,
     /// The rule names the one address that is dialled.
     pub(crate) pinned: bool,
+    pub(crate) gate: &'a Gate,
 }
 
 /// What the client's side begins with.
@@ -178,6 +182,14 @@ fn plain_request(link: &Link<'_>, head: &Head, rest: Vec<u8>) -> Result<Request,
     let Target::Origin { path, query } = &head.target else {
         return Err(refuse("a request with a whole URL belongs to the proxy at 127.0.0.1:3128".to_owned()));
     };
+    if let Some(SecretUse { name, at, .. }) = asks_for_secrets(link.gate, head) {
+        let host = link.host;
+        let reason = format!(
+            "the secret `{name}` is not bound to `{host}`; `bartizan secret grant {name} --host {host} --at {at}` would bind it there"
+        );
+        let reply = Reply::forbidden(&reason, &format!("http {} http://{host}:{}{path}", head.method, link.port));
+        return Err(Cut::Refused(reason, Some(reply)));
+    }
     let bytes = head.forward(path, query.as_deref(), Afterwards::Upgrade);
     Ok(Request { head: bytes, body: head.body, rest, upgrade: head.upgrade.is_some() })
 }

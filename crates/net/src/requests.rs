@@ -4,8 +4,9 @@
 use std::future::Future;
 use std::time::Instant;
 
-use bartizan_gate::Armed;
-use bartizan_model::{Deed, OutcomeStatus};
+use bartizan_gate::{Armed, Outgoing};
+use bartizan_model::{Deed, Outcome, OutcomeStatus};
+use zeroize::Zeroizing;
 
 use crate::context::Halt;
 use crate::first::check_request;
@@ -21,18 +22,38 @@ pub(crate) struct Admitted {
     head: Head,
     path: String,
     query: Option<String>,
+    /// The request with its placeholders filled in, in a run that was lent secrets.
+    filled: Option<Outgoing>,
+    /// Whether a value stands in it.
+    carries_secret: bool,
     started: Instant,
 }
 
 impl Admitted {
     /// The head as HTTP/1.
-    pub(crate) fn bytes(&self, afterwards: Afterwards) -> Vec<u8> {
-        self.head.forward(&self.path, self.query.as_deref(), afterwards)
+    pub(crate) fn bytes(&self, afterwards: Afterwards) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(match &self.filled {
+            Some(filled) => self.head.forward_filled(filled, afterwards),
+            None => self.head.forward(&self.path, self.query.as_deref(), afterwards),
+        })
+    }
+
+    /// The whole body, where it had to be at hand.
+    pub(crate) fn body(&self) -> Option<&[u8]> {
+        self.filled.as_ref()?.body.as_deref()
+    }
+
+    /// Whether a secret's value is on its way with it: its answer must be looked through.
+    pub(crate) fn carries_secret(&self) -> bool {
+        self.carries_secret
     }
 
     /// The head as HTTP/2.
     pub(crate) fn http2(&self) -> Result<http::Request<()>, HeadError> {
-        self.head.to_http2(&self.path, self.query.as_deref())
+        match &self.filled {
+            Some(filled) => self.head.to_http2_filled(filled),
+            None => self.head.to_http2(&self.path, self.query.as_deref()),
+        }
     }
 
     /// The head it was made from; path and query are those decided on.
@@ -47,13 +68,15 @@ pub(crate) enum Refused {
     Malformed(String),
     /// The gate said no; with the action as `bartizan policy explain` takes it.
     Halted(Halt, String),
+    /// A secret can't be put where it is bound to.
+    Unfilled(String),
 }
 
 impl Refused {
     /// What the ledger says.
     pub(crate) fn detail(&self) -> String {
         match self {
-            Self::Malformed(reason) => reason.clone(),
+            Self::Malformed(reason) | Self::Unfilled(reason) => reason.clone(),
             Self::Halted(Halt::Refused(refusal), _) => format!("the request was refused: {refusal}"),
             Self::Halted(Halt::Withdrawn, _) => "the request was withdrawn".to_owned(),
         }
@@ -62,18 +85,20 @@ impl Refused {
     /// What the program is told.
     pub(crate) fn reply(&self) -> Reply {
         match self {
-            Self::Malformed(reason) => Reply::bad_request(reason),
+            Self::Malformed(reason) | Self::Unfilled(reason) => Reply::bad_request(reason),
             Self::Halted(halt, explain) => Reply::halted(halt, explain),
         }
     }
 }
 
 impl Flow<'_> {
-    /// Takes one request through the gate; `gone` resolves when nobody waits for its answer any more.
+    /// Takes one request through the gate; `gone` resolves when nobody waits for its answer any more. `body` is the
+    /// whole body, where it is at hand.
     pub(crate) async fn admit_request(
         &self,
         head: Head,
         scheme: &'static str,
+        body: Option<Vec<u8>>,
         gone: impl Future<Output = ()>,
     ) -> Result<Admitted, Refused> {
         check_request(&head, self.host, self.port).map_err(Refused::Malformed)?;
@@ -87,6 +112,9 @@ impl Flow<'_> {
         if head.upgrade.as_deref().is_some_and(|protocol| protocol != "h2c") {
             return Err(malformed("the rule decides single requests, and an upgraded connection has none"));
         }
+        let wanted = self.context.gate.wanted(|| head.outgoing(&path, query.as_deref(), body));
+        let (mut filled, placeholders) = wanted.map_or((None, Vec::new()), |(filled, wanted)| (Some(filled), wanted));
+        let carries_secret = !placeholders.is_empty();
         let deed = Deed::HttpRequest {
             method: head.method.clone(),
             scheme: scheme.to_owned(),
@@ -95,19 +123,31 @@ impl Flow<'_> {
             path: path.clone(),
             query: query.clone(),
             body: None,
+            placeholders,
         };
         let explain = format!("http {}", deed.target());
-        match self.context.admit(deed, self.process.clone(), gone).await {
-            Ok(armed) => {
-                // Without what policy wants taken out of it.
-                let query = match &armed.action().deed {
-                    Deed::HttpRequest { query, .. } => query.clone(),
-                    _ => query,
-                };
-                Ok(Admitted { armed, head, path, query, started: Instant::now() })
+        let armed = match self.context.admit(deed, self.process.clone(), gone).await {
+            Ok(armed) => armed,
+            Err(halt) => return Err(Refused::Halted(halt, explain)),
+        };
+        // Without what policy wants taken out of it.
+        let query = match &armed.action().deed {
+            Deed::HttpRequest { query, .. } => query.clone(),
+            _ => query,
+        };
+        if let Some(filled) = &mut filled {
+            filled.query.clone_from(&query);
+            // What comes back is searched for values, which nobody could find in a compressed answer.
+            filled.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
+            filled.headers.push(("accept-encoding".to_owned(), b"identity".to_vec()));
+            if let Err(error) = armed.fill(filled) {
+                let failed = Outcome::new(OutcomeStatus::Failed).with_detail(error.to_string());
+                self.context.close(armed, failed).await;
+                return Err(Refused::Unfilled(error.to_string()));
             }
-            Err(halt) => Err(Refused::Halted(halt, explain)),
+            tell_length(filled);
         }
+        Ok(Admitted { armed, head, path, query, filled, carries_secret, started: Instant::now() })
     }
 
     /// Closes a request's entry with what came of it.
@@ -144,6 +184,16 @@ impl Flow<'_> {
         tokio::select! {
             () = self.idle_after_the_end(meter) => stopped("the run ended"),
             () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),
+        }
+    }
+}
+
+/// A body that was filled in has another length.
+fn tell_length(filled: &mut Outgoing) {
+    let Some(length) = filled.body.as_ref().map(Vec::len) else { return };
+    for (name, value) in &mut filled.headers {
+        if name.eq_ignore_ascii_case("content-length") {
+            *value = length.to_string().into_bytes();
         }
     }
 }

@@ -200,6 +200,7 @@ fn request(text: &str) -> Option<Deed> {
         path: path.to_owned(),
         query,
         body: None,
+        placeholders: Vec::new(),
     })
 }
 

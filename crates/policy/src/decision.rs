@@ -60,6 +60,8 @@ pub struct Decision<'a> {
     policy: Digest,
     bundle: Option<&'a BundleRef>,
     lifted: Option<&'a Lifted>,
+    /// Secrets whose values the deed needs, by name and place; findings hold back those it may not have.
+    injects: Vec<(String, String)>,
 }
 
 impl<'a> Decision<'a> {
@@ -81,6 +83,7 @@ impl<'a> Decision<'a> {
             policy,
             bundle,
             lifted: None,
+            injects: injects(deed),
         }
     }
 
@@ -148,6 +151,8 @@ impl<'a> Decision<'a> {
                 kind: redaction.kind.to_string(),
                 part: redaction.part,
             }));
+            let inject = |(name, at): &(String, String)| Obligation::Inject { name: name.clone(), at: at.clone() };
+            obligations.extend(self.injects.iter().map(inject));
         }
         let reason = match self.decider() {
             Some(found) => found.message.clone(),
@@ -227,6 +232,11 @@ impl Cause<'_> {
             Self::Malformed(_) => "this kind of action is not known to the policy".into(),
         }
     }
+}
+
+fn injects(deed: &Deed) -> Vec<(String, String)> {
+    let Deed::HttpRequest { placeholders, .. } = deed else { return Vec::new() };
+    placeholders.iter().map(|wanted| (wanted.name.clone(), wanted.at.clone())).collect()
 }
 
 /// The risk by the table, a step more when policy holds the deed back.

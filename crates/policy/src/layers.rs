@@ -137,7 +137,7 @@ impl PolicySet {
             env: env_layer(user.env.as_ref(), &narrowing),
             limits: limits_layer(&all.iter().filter_map(|file| file.limits.as_ref()).collect::<Vec<_>>()),
             r#box: box_level(user, &narrowing),
-            net: net_layer(user, &all),
+            net: NetLayer { inspects_http: inspects_http(&all) || !self.bound_secrets().is_empty(), ..net_layer(user) },
         }
     }
 
@@ -441,18 +441,22 @@ fn box_level(user: &PolicyFile, narrowing: &[&PolicyFile]) -> BoxLevel {
     }
 }
 
-fn net_layer(user: &PolicyFile, all: &[&PolicyFile]) -> NetLayer {
+fn net_layer(user: &PolicyFile) -> NetLayer {
     let resolver = user.net.as_ref().and_then(|net| net.resolver.as_ref()).and_then(|text| {
         let whole = text.value.parse::<SocketAddr>().ok();
         whole.or_else(|| text.value.parse::<IpAddr>().ok().map(|address| SocketAddr::new(address, DNS_PORT)))
-    });
-    let nets = || all.iter().filter_map(|file| file.net.as_ref());
-    let inspects_http = nets().any(|net| {
-        [&net.allow, &net.ask, &net.deny].into_iter().flatten().flatten().any(|rule| rule.value.http.is_some())
     });
     let reaches_something = user.net.as_ref().is_some_and(|net| {
         net.default.as_ref().is_some_and(|default| default.value != Effect::Deny)
             || [&net.allow, &net.ask].into_iter().flatten().any(|list| !list.is_empty())
     });
-    NetLayer { resolver, inspects_http, reaches_something }
+    NetLayer { resolver, inspects_http: false, reaches_something }
+}
+
+/// Whether some rule decides single requests.
+fn inspects_http(all: &[&PolicyFile]) -> bool {
+    let mut nets = all.iter().filter_map(|file| file.net.as_ref());
+    nets.any(|net| {
+        [&net.allow, &net.ask, &net.deny].into_iter().flatten().flatten().any(|rule| rule.value.http.is_some())
+    })
 }

@@ -1,5 +1,7 @@
 //! The policy in force: the user's, and those that can only narrow it: a project's, a file's over a persona, overlays.
 
+use std::collections::BTreeSet;
+
 use bartizan_model::{
     ActionId, BundleRef, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, Risk, Verdict,
 };
@@ -12,6 +14,7 @@ use crate::guards::{self, Findings, Found, Guard, Layer, Look, Scene};
 use crate::language::PolicyFile;
 use crate::load::Policy;
 use crate::policy::{Compiled, Role};
+use crate::secrets::{Bindings, Grant};
 use crate::session::Unit;
 
 /// Policies compiled for one home and workspace. Immutable: swap the whole set to change it.
@@ -26,6 +29,9 @@ pub struct PolicySet {
     exceptions: Vec<Exception>,
     /// For each principal with exceptions: how it is decided while that many of them, those that last longest, hold.
     lifted: Vec<(String, Vec<(Exception, Lifted)>)>,
+    /// What secrets are bound to.
+    bindings: Bindings,
+    grants: Vec<(String, Grant)>,
 }
 
 /// A policy that can only narrow the user's.
@@ -81,6 +87,8 @@ impl PolicySet {
             language: "bartizan/1",
         })?;
         Ok(Self {
+            bindings: Bindings::compile(user.file(), &[]),
+            grants: Vec::new(),
             compiled,
             narrowing,
             user,
@@ -120,6 +128,26 @@ impl PolicySet {
         }
         self.exceptions = exceptions;
         self
+    }
+
+    /// The same with what the owner bound secrets to, by their names. It adds to what the user's policy binds.
+    #[must_use]
+    pub fn with_grants(mut self, grants: Vec<(String, Grant)>) -> Self {
+        self.bindings = Bindings::compile(self.user.file(), &grants);
+        self.grants = grants;
+        self
+    }
+
+    /// What owners bound secrets to.
+    #[must_use]
+    pub fn grants(&self) -> &[(String, Grant)] {
+        &self.grants
+    }
+
+    /// The secrets that something is bound to.
+    #[must_use]
+    pub fn bound_secrets(&self) -> BTreeSet<&str> {
+        self.bindings.secrets()
     }
 
     /// The exceptions there are, whether or not they still hold.
@@ -195,8 +223,10 @@ impl PolicySet {
         look: &Look<'_>,
         kept: impl FnMut(&Found) -> bool,
     ) -> Decision<'a> {
-        let ruling = rule(layers.clone(), deed, look);
+        let mut ruling = rule(layers.clone(), deed, look);
+        ruling.duties.inspect_http |= ruling.effect != Effect::Deny && self.bindings.concern(deed);
         let mut findings = Findings::default();
+        self.bindings.check(deed, layers.clone(), &mut findings);
         let duties = ruling.duties;
         each_guard(layers.clone(), deed, |guard, policy| {
             guard.check(&Scene { deed, policy, duties, look }, &mut findings);

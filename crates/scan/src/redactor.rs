@@ -6,6 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use crate::detectors;
 use crate::engine::Engine;
+use crate::known::{self, Known, Mask};
 use crate::sight::Sight;
 use crate::stream::Cursor;
 
@@ -32,6 +33,7 @@ pub struct Match {
 #[derive(Clone)]
 pub struct Redactor {
     sight: Arc<Sight>,
+    known: Option<Known>,
 }
 
 static STANDARD: LazyLock<Arc<Sight>> = LazyLock::new(|| {
@@ -48,7 +50,19 @@ static STANDARD: LazyLock<Arc<Sight>> = LazyLock::new(|| {
 impl Redactor {
     /// All detectors that Bartizan ships, compiled once for the whole process.
     pub fn standard() -> Self {
-        Self { sight: Arc::clone(&STANDARD) }
+        Self { sight: Arc::clone(&STANDARD), known: None }
+    }
+
+    /// The same, which also takes out these values in every form they may have. What is added to them later counts.
+    #[must_use]
+    pub fn with_known(self, known: Known) -> Self {
+        Self { known: Some(known), ..self }
+    }
+
+    /// Takes the known values, and nothing else, out of bytes that come in pieces; `None` where none is known.
+    #[must_use]
+    pub fn mask(&self) -> Option<Mask> {
+        self.known.as_ref().filter(|known| !known.is_empty()).map(Known::mask)
     }
 
     /// The text without its secrets; borrowed, without allocating, when there are none.
@@ -103,13 +117,16 @@ impl Redactor {
     }
 
     fn find_bytes(&self, bytes: &[u8]) -> Vec<Match> {
+        let known = self.known.as_ref().map(|known| known.find_all(bytes)).unwrap_or_default();
+        let mut matches: Vec<Match> = known.into_iter().map(|span| Match { kind: known::KIND, span }).collect();
         if is_word(bytes) {
-            return Vec::new();
+            return matches;
         }
         let mut finds = Cursor::all(&self.sight, bytes);
         // The first of the list comes first where two begin together.
         finds.sort_by_key(|find| find.rank);
-        merge(finds.into_iter().map(|find| Match { kind: find.kind, span: find.span }).collect())
+        matches.extend(finds.into_iter().map(|find| Match { kind: find.kind, span: find.span }));
+        merge(matches)
     }
 }
 
@@ -153,7 +170,8 @@ fn push_marker(kind: &str, mut push: impl FnMut(&str)) {
 
 /// Whether this is a marker and nothing else: such text was redacted before and stays as it is.
 pub(crate) fn is_marker(bytes: &[u8]) -> bool {
-    bytes.strip_prefix(b"[redacted:").and_then(|rest| rest.strip_suffix(b"]")).is_some_and(detectors::is_kind)
+    let kind = bytes.strip_prefix(b"[redacted:").and_then(|rest| rest.strip_suffix(b"]"));
+    kind.is_some_and(|kind| kind == known::KIND.as_bytes() || detectors::is_kind(kind))
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bartizan_gate::{
     Answer, AppendError, Approver, Armed, BoxFuture, Clock, ClockError, Decider, Gate, Ledger, Parts, Position,
-    Question, Secrets, SecretsError, SignError, Signer,
+    Question, Released, Secrets, SecretsError, SignError, Signer,
 };
 use bartizan_model::{
     Action, ActionId, Deed, Digest, Effect, Principal, Record, Risk, RuleRef, SealedReceipt, Sighting, Verdict,
@@ -70,8 +70,8 @@ impl Approver for Open {
 }
 
 impl Secrets for Open {
-    fn inject(&self, _action: &Action, _verdict: &Verdict) -> Result<(), SecretsError> {
-        Ok(())
+    fn inject(&self, _action: &Action, _verdict: &Verdict) -> Result<Released, SecretsError> {
+        Ok(Released::nothing())
     }
 }
 

@@ -13,6 +13,7 @@ const STOREYS: &[(&str, u8)] = &[
     ("sandbox", 3),
     ("net", 3),
     ("ledger", 3),
+    ("vault", 3),
     ("gate", 2),
     ("import", 3),
     ("policy", 1),

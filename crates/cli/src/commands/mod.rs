@@ -18,3 +18,4 @@ pub mod receipt;
 pub mod redact;
 pub mod run;
 pub mod scan;
+pub mod secret;

@@ -13,6 +13,7 @@ use crate::home::Home;
 use crate::output::{self, Style};
 use crate::policies::Choice;
 use crate::run::{CommandError, EventStream, Wanted, stop_reason};
+use crate::secrets::Asked;
 
 /// Bartizan itself refused or failed; the command was not started, or was ended.
 pub const EXIT_REFUSED: u8 = 125;
@@ -35,6 +36,13 @@ pub struct Run {
     /// Write every event as a JSON line to this open descriptor, e.g. `--json-events 3 3>events.jsonl`
     #[arg(long, value_name = "FD")]
     json_events: Option<RawFd>,
+    /// Lend the box a secret: the variable holds a placeholder, and the value is put in on its way out where the
+    /// secret is bound to [default variable: the secret's name]
+    #[arg(long = "secret", value_name = "NAME[=VARIABLE]")]
+    secrets: Vec<Asked>,
+    /// Lend the box a secret that ends with the run: its value is your own variable of this name, and is kept nowhere
+    #[arg(long = "ephemeral-secret", value_name = "NAME[=VARIABLE]")]
+    ephemeral_secrets: Vec<Asked>,
     /// Say nothing at the end about what was denied
     #[arg(long, short)]
     quiet: bool,
@@ -48,7 +56,15 @@ impl Run {
         let home = Home::open(home)?;
         let events = self.json_events.map(EventStream::open).transpose()?.map(Arc::new);
         raise_open_files();
-        let wanted = Wanted { choice: self.choice, name: self.name, events, command: self.command, quiet: self.quiet };
+        let ephemeral = self.ephemeral_secrets.into_iter().map(|asked| Asked { is_ephemeral: true, ..asked });
+        let wanted = Wanted {
+            choice: self.choice,
+            name: self.name,
+            events,
+            command: self.command,
+            secrets: self.secrets.into_iter().chain(ephemeral).collect(),
+            quiet: self.quiet,
+        };
         // One thread is enough for decisions: traffic, the terminal and the ledger have threads of their own.
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let ended = runtime.block_on(crate::run::run(&home, style, wanted));

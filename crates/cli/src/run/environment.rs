@@ -46,6 +46,16 @@ pub fn environment(
     environment.into_iter().collect()
 }
 
+/// The same with placeholders of secrets, whatever was passed in or set under these names.
+pub fn with_placeholders(
+    environment: Vec<(OsString, OsString)>,
+    placeholders: &[(String, String)],
+) -> Vec<(OsString, OsString)> {
+    let mut environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
+    environment.extend(placeholders.iter().map(|(name, text)| (OsString::from(name), OsString::from(text))));
+    environment.into_iter().collect()
+}
+
 /// The program a shell would start under this name. Links are kept: many programs go by the name they are called.
 pub fn find_program(
     command: &[OsString],

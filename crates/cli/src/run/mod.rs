@@ -42,7 +42,8 @@ use crate::run::control::Controlled;
 use crate::run::events::Tally;
 use crate::run::streams::Streams;
 use crate::run::warden::Subject;
-use crate::wiring::{Trust, Wired, wire};
+use crate::secrets::{Asked, Lent};
+use crate::wiring::{Trust, Wired, wire_with};
 
 /// What `bartizan run` was asked for.
 pub struct Wanted {
@@ -54,6 +55,8 @@ pub struct Wanted {
     pub events: Option<Arc<EventStream>>,
     /// The command, not empty.
     pub command: Vec<OsString>,
+    /// The secrets it asks for.
+    pub secrets: Vec<Asked>,
     /// Say nothing at the end.
     pub quiet: bool,
 }
@@ -183,9 +186,12 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     // Beside the reading of keys and policy, on the thread that will make the box; a failure shows there.
     drop(tokio::task::spawn_blocking(bartizan_sandbox::warm_up));
     let trust = Trust::open(home)?;
-    let policies =
-        Policies::load(home, &wanted.choice, &std::env::current_dir().context("the working directory is gone")?)?;
+    let workspace = std::env::current_dir().context("the working directory is gone")?;
+    let mut choice = wanted.choice.clone();
+    choice.lent = wanted.secrets.iter().map(|asked| asked.name.clone()).collect();
+    let policies = Policies::load(home, &choice, &workspace)?;
     crate::policies::check_workspace(&policies)?;
+    let lent = Lent::lend(home, &wanted.secrets, policies.set.bound_secrets().into_iter()).await?;
     bartizan_sandbox::collect_leftovers(&home.runs())
         .map(drop)
         .or_else(|error| gone_is_fine(Err(error)))
@@ -201,6 +207,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let mut inspection = specification::inspection(&layers, &run)?;
     let roots = inspection.as_ref().map_or(&[][..], |inspection| &inspection.variables);
     let environment = environment::environment(&layers.env, &policies.user_home, &run, roots, std::env::vars_os());
+    let environment = environment::with_placeholders(environment, &lent.variables);
     let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
     let text = |text: &OsStr| exact(text.as_bytes());
     let action = subject.action(
@@ -225,7 +232,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let tally = Arc::new(Tally::default());
     let mut observers: Vec<Arc<dyn Observer>> = vec![tally.clone()];
     observers.extend(wanted.events.clone().map(|events| events as Arc<dyn Observer>));
-    let wired = wire(home, &trust, policies.set.clone(), observers)?;
+    let wired = wire_with(home, &trust, policies.set.clone(), observers, &lent)?;
     let recovery = recover(home, &wired)?;
     let memory = wired.decider.session_of(&action);
     // What the box may read needs no question, so the run counts as having read it from the start.
@@ -241,7 +248,7 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         directory: &directory.0,
         tally: tally.clone(),
         name,
-        choice: wanted.choice.clone(),
+        choice,
         authority: inspection.map(|inspection| inspection.authority),
         command: wanted.command.iter().map(|part| redactor.redact(&part.to_string_lossy()).into_owned()).collect(),
     };
@@ -256,8 +263,14 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         }
     };
     mark.holds = true;
+    for message in &lent.described {
+        wired.gate.note(Some(run.clone()), "secret.lend", message, BTreeMap::new()).await?;
+    }
     let preparing = early.or_else(|| late.map(|prepare| prepare())).context("the box was not prepared")?;
-    let (result, traffic) = inside.carry_out(&armed, &layers, preparing).await;
+    let (result, traffic) = tokio::select! {
+        carried = inside.carry_out(&armed, &layers, preparing) => carried,
+        never = lent.keep() => match never {},
+    };
     let outcome = match &result {
         Ok(report) => outcome(report),
         Err(error) => Outcome::new(OutcomeStatus::Failed).with_detail(format!("{error:#}")),

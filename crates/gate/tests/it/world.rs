@@ -4,8 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use bartizan_gate::{
-    AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Desk, Gate, Ledger, Parts, Position, Secrets,
-    SecretsError, SignError, Signer, Standing,
+    AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Desk, Gate, Ledger, Parts, Position, Released,
+    Secrets, SecretsError, SignError, Signer, Standing,
 };
 use bartizan_model::{
     Action, ActionId, Approval, Deed, Digest, Effect, Obligation, Outcome, OutcomeStatus, Principal, Record, Risk,
@@ -157,11 +157,11 @@ fn taken_out(sighting: &Sighting) -> Option<Obligation> {
 }
 
 impl Secrets for World {
-    fn inject(&self, action: &Action, _verdict: &Verdict) -> Result<(), SecretsError> {
+    fn inject(&self, action: &Action, _verdict: &Verdict) -> Result<Released, SecretsError> {
         if action.deed.target().starts_with("vault") {
             return Err(SecretsError { reason: "secret `x` is not released".into() });
         }
-        Ok(())
+        Ok(Released::nothing())
     }
 }
 

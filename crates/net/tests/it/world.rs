@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use bartizan_gate::{
     Answer, AppendError, Approver, BoxFuture, Clock, ClockError, Decider, Gate, Ledger, Parts, Position, Question,
-    Secrets, SecretsError, SignError, Signer,
+    Released, Secrets, SecretsError, SignError, Signer,
 };
 use bartizan_model::{
     Action, Approval, ApprovalReach, Deed, Digest, Effect, Obligation, Outcome, Principal, Record, Risk, RuleRef,
@@ -160,8 +160,8 @@ impl Approver for Port {
 }
 
 impl Secrets for Port {
-    fn inject(&self, _: &Action, _: &Verdict) -> Result<(), SecretsError> {
-        Ok(())
+    fn inject(&self, _: &Action, _: &Verdict) -> Result<Released, SecretsError> {
+        Ok(Released::nothing())
     }
 }
 

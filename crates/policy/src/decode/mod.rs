@@ -17,10 +17,11 @@ mod guards;
 mod labels;
 mod limits;
 mod names;
-mod net;
+pub(crate) mod net;
 mod patches;
 mod prompts;
 mod rego;
+mod secret;
 mod tools;
 
 use std::sync::Arc;

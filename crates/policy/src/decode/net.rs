@@ -13,7 +13,7 @@ use crate::yaml::{Node, Value};
 /// The keys of its mappings.
 pub(super) const KEYS: Keys = &[
     ("net", &["default", "resolver", "allow", "ask", "deny"]),
-    ("a net rule", &["host", "ports", "http", "address", "private"]),
+    ("a net rule", &["host", "ports", "http", "address", "private", "secret"]),
     ("an http rule", &["method", "path", "query"]),
 ];
 
@@ -29,9 +29,9 @@ impl Decoder {
                 "deny" => {
                     net.deny = self.list(node, Self::net_rule);
                     for rule in net.deny.iter().flatten() {
-                        if rule.value.address.is_some() || rule.value.private {
-                            self.errors
-                                .add(&rule.place, "`address` and `private` grant something and can't stand in `deny`");
+                        if rule.value.address.is_some() || rule.value.private || rule.value.secret.is_some() {
+                            let problem = "`address`, `private` and `secret` grant something and can't stand in `deny`";
+                            self.errors.add(&rule.place, problem);
                         }
                     }
                 }
@@ -73,6 +73,7 @@ impl Decoder {
             };
         }
         let (mut host, mut ports, mut http, mut address, mut private) = (None, Vec::new(), None, None, false);
+        let mut secret = None;
         let mut complete = true;
         for (key, node) in self.mapping(node, "a net rule") {
             match key.value.as_str() {
@@ -104,6 +105,7 @@ impl Decoder {
                     }
                 }
                 "private" => private = self.truth(node)?,
+                "secret" => secret = Some(self.rule_secrets(node)),
                 _ => {}
             }
         }
@@ -120,7 +122,7 @@ impl Decoder {
             self.errors.add(&place, "`private` goes with names; an address or range in a rule says so itself");
         }
         let text = if ports.is_empty() { host.to_string() } else { format!("{host}:{}", join_ports(&ports)) };
-        Some(At { value: NetRule { text, host, ports, http, address, private }, place })
+        Some(At { value: NetRule { text, host, ports, http, address, private, secret }, place })
     }
 
     pub(crate) fn http_rule(&mut self, node: &Node) -> Option<HttpRule> {
@@ -179,12 +181,12 @@ fn join_ports(ports: &[Ports]) -> String {
 }
 
 /// Reads `host`, `host:port` or a literal address or range.
-fn net_rule_text(text: &str) -> Result<NetRule, String> {
+pub(crate) fn net_rule_text(text: &str) -> Result<NetRule, String> {
     let whole = text.parse::<IpAddr>().is_ok() || Range::parse(text).is_ok() || !text.contains(':');
     let (host, ports) = match text.rsplit_once(':').filter(|_| !whole) {
         Some((host, ports)) if !host.contains(':') || host.ends_with(']') => (host, vec![Ports::parse(ports)?]),
         _ => (text, Vec::new()),
     };
     let host = HostPattern::parse(host)?;
-    Ok(NetRule { text: text.to_owned(), host, ports, http: None, address: None, private: false })
+    Ok(NetRule { text: text.to_owned(), host, ports, http: None, address: None, private: false, secret: None })
 }

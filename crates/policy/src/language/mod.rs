@@ -23,6 +23,7 @@ mod net;
 mod patches;
 mod prompts;
 mod risks;
+mod secret;
 mod tools;
 
 pub use approvals::Approvals;
@@ -49,6 +50,7 @@ pub use net::{HttpRule, Net, NetRule, Ports};
 pub use patches::{PatchKinds, Patches};
 pub use prompts::{OriginRules, Prompts};
 pub use risks::Risks;
+pub use secret::{RuleSecrets, SecretText};
 pub use tools::{ArgRule, ArgType, ToolRule, Tools};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};

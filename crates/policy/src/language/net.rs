@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::host::HostPattern;
 use crate::language::merge::{Merge, list};
+use crate::language::secret::RuleSecrets;
 use crate::place::At;
 
 /// Section `net`.
@@ -48,6 +49,8 @@ pub struct NetRule {
     pub address: Option<IpAddr>,
     /// The name may resolve to private or loopback addresses.
     pub private: bool,
+    /// Which secrets requests may carry there, and where in them.
+    pub secret: Option<RuleSecrets>,
 }
 
 /// A port or a range of ports, both ends included.
@@ -111,7 +114,7 @@ pub struct HttpRule {
 
 impl Serialize for NetRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let plain = self.http.is_none() && self.address.is_none() && !self.private;
+        let plain = self.http.is_none() && self.address.is_none() && !self.private && self.secret.is_none();
         if plain && self.ports.is_empty() {
             return serializer.collect_str(&self.host);
         }
@@ -121,6 +124,7 @@ impl Serialize for NetRule {
             http: self.http.clone(),
             address: self.address,
             private: self.private,
+            secret: self.secret.clone(),
         }
         .serialize(serializer)
     }
@@ -137,6 +141,8 @@ struct NetRuleMap {
     address: Option<IpAddr>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     private: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    secret: Option<RuleSecrets>,
 }
 
 impl JsonSchema for NetRule {
@@ -177,7 +183,8 @@ impl JsonSchema for NetRule {
                             }
                         },
                         "address": { "type": "string", "description": "Dial exactly this address." },
-                        "private": { "type": "boolean", "description": "The name may resolve to private addresses." }
+                        "private": { "type": "boolean", "description": "The name may resolve to private addresses." },
+                        "secret": RuleSecrets::schema()
                     }
                 }
             ]

@@ -293,6 +293,7 @@ fn built_in_modules_hold_back_what_they_say() {
         path: "/x".into(),
         query: None,
         body: None,
+        placeholders: Vec::new(),
     };
     let (permissive, standard, strict) = (set("permissive"), set("standard"), set("strict"));
     for set in [&permissive, &standard] {

@@ -19,6 +19,7 @@ use self::openings::Openings;
 use crate::detector::{Detector, Found, Hint, Hit, Look, Score, Spot};
 use crate::redactor::is_marker;
 use crate::sighting::Class;
+use crate::stand_in::is_placeholder;
 
 /// How far a pattern may look at first. Nearly all are done after some dozen bytes; a match that reaches this far is
 /// looked at again with twice the room, so a long match costs no more than a few times its length.
@@ -200,7 +201,9 @@ impl Engine {
             return;
         }
         let mut add = |kind, score, span: Range<usize>| {
-            finds.push(Find { class: detector.class, kind, score, span, rank: index });
+            if !is_placeholder(text, &span) {
+                finds.push(Find { class: detector.class, kind, score, span, rank: index });
+            }
         };
         match detector.look {
             Look::From(pattern, score) => {
