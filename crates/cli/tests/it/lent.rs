@@ -201,7 +201,7 @@ fn any_other_use_is_refused_and_says_which_binding_is_missing() {
         }
         let direct = api.curl(&format!("-H \"X-Key: $KEY\" {other}"));
         assert!(
-            direct.stdout.ends_with("400") && direct.stdout.contains("--host other.test --at header.x-key"),
+            direct.stdout.ends_with("403") && direct.stdout.contains("--host other.test --at header.x-key"),
             "{direct}"
         );
         assert_eq!(api.plain.journal().len(), 0);

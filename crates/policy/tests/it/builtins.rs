@@ -42,7 +42,7 @@ fn each_service_keeps_its_own_tests() {
         assert_eq!(set.user().name(), Some(name));
         let results = set.run_tests();
         assert!(results.len() >= 4, "{name} promises too little");
-        for result in results.into_iter().filter(|result| !result.passed()) {
+        if let Some(result) = results.into_iter().find(|result| !result.passed()) {
             panic!("{}: {}: {}", result.place, result.action, result.problem.unwrap_or_default());
         }
         let warnings: Vec<String> = set.lint().into_iter().map(|warning| warning.to_string()).collect();

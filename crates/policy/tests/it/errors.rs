@@ -19,7 +19,15 @@ fn unknown_keys_come_with_a_suggestion() {
     check("bartizan: 1\nflows: []\n", expect!["p.yaml:2:1: unknown key `flows` in the policy; did you mean `flow`?"]);
     check(
         "bartizan: 1\nnet:\n  allow:\n    - host: a.org\n      secret: { x: y }\n",
-        expect!["p.yaml:5:7: unknown key `secret` in a net rule; known are host, ports, http, address, private"],
+        expect![[r#"
+            p.yaml:5:17: `x` is no place in a request; write `header.<name>`, `query.<name>`, `basic.user`, `basic.password` or `json.<field>`
+            p.yaml:5:15: `secret` binds nothing; write where a secret stands, such as `header.authorization: "Bearer ${GITHUB_TOKEN}"`"#]],
+    );
+    check(
+        "bartizan: 1\nnet:\n  allow:\n    - host: a.org\n      cookies: { x: y }\n",
+        expect![
+            "p.yaml:5:7: unknown key `cookies` in a net rule; known are host, ports, http, address, private, secret"
+        ],
     );
 }
 
