@@ -15,7 +15,7 @@ use bartizan_policy::{Grant, check_secret_name};
 use bartizan_scan::Known;
 use bartizan_vault::{AgeStore, Broker, EnvironmentStore, GRANTS_FILE, Grants, Kv2Login, Kv2Settings, Kv2Store, Loan};
 use jiff::Timestamp;
-use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
+use rustix::termios::{LocalModes, OptionalActions, SpecialCodeIndex, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
 use crate::account::Account;
@@ -25,6 +25,8 @@ use crate::wiring::{Trust, wire};
 
 /// Most secrets lent to one run: what comes back is searched for every one of them.
 const LENT_MAX: usize = 32;
+/// Most bytes the kernel passes on in one typed line (`N_TTY_BUF_SIZE`); what is typed beyond them is lost.
+const TERMINAL_LINE_BYTES: usize = 4096;
 /// Where a home keeps its vault.
 const DIRECTORY: &str = "vault";
 
@@ -279,18 +281,30 @@ impl Source<'_> {
     }
 }
 
-/// Asks on the terminal, which shows nothing of the answer.
+/// Asks on the terminal, which shows nothing of the answer: it is silent before the question stands there.
+///
+/// Ctrl-C comes as the end of a line while the answer is typed. A signal would end the process and leave the shell with
+/// a terminal that shows no keys.
 fn ask(name: &str) -> anyhow::Result<Zeroizing<Vec<u8>>> {
     let stdin = io::stdin();
     let saved = tcgetattr(&stdin)?;
+    let interrupt = saved.special_codes[SpecialCodeIndex::VINTR];
     let mut silent = saved.clone();
-    silent.local_modes.remove(LocalModes::ECHO);
-    write!(io::stderr(), "value of {name}: ")?;
+    silent.local_modes.remove(LocalModes::ECHO | LocalModes::ISIG);
+    silent.special_codes[SpecialCodeIndex::VEOL] = interrupt;
     tcsetattr(&stdin, OptionalActions::Flush, &silent)?;
-    let mut line = Zeroizing::new(Vec::with_capacity(SECRET_BYTES_MAX + 64));
-    let read = io::BufRead::read_until(&mut stdin.lock().take(SECRET_BYTES_MAX as u64 + 2), b'\n', &mut line);
-    tcsetattr(&stdin, OptionalActions::Flush, &saved)?;
+    // Nothing returns from here before the terminal is as it was.
+    let mut line = Zeroizing::new(vec![0; TERMINAL_LINE_BYTES]);
+    let read = write!(io::stderr(), "value of {name}: ")
+        .and_then(|()| rustix::io::retry_on_intr(|| rustix::io::read(&stdin, line.as_mut_slice())).map_err(Into::into));
+    tcsetattr(&stdin, OptionalActions::Now, &saved)?;
     writeln!(io::stderr())?;
-    read.context("failed to read the terminal")?;
-    Ok(line)
+    line.truncate(read.context("failed to read the terminal")?);
+    match line.last() {
+        Some(last) if *last == interrupt => bail!("interrupted; nothing was kept"),
+        _ if line.len() >= TERMINAL_LINE_BYTES - 1 => {
+            bail!("a terminal takes {TERMINAL_LINE_BYTES} bytes in a line at most; give the value with --file")
+        }
+        _ => Ok(line),
+    }
 }

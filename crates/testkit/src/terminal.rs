@@ -17,7 +17,7 @@ use std::{
 use rustix::{
     fs::{Mode, OFlags},
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{Winsize, tcsetwinsize},
+    termios::{LocalModes, Winsize, tcgetattr, tcsetwinsize},
 };
 
 use crate::DEADLINE;
@@ -91,6 +91,12 @@ impl Terminal {
     /// Everything the program wrote, control sequences included.
     pub fn raw(&self) -> Vec<u8> {
         self.state.0.lock().unwrap().raw.clone()
+    }
+
+    /// Whether the terminal echoes keys and turns Ctrl-C into a signal, as a shell expects to find it.
+    pub fn shows_keys(&self) -> bool {
+        let modes = tcgetattr(self.controller.as_fd()).unwrap().local_modes;
+        modes.contains(LocalModes::ECHO | LocalModes::ISIG | LocalModes::ICANON)
     }
 
     /// Change the window's size; the program gets SIGWINCH.

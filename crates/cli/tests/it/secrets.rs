@@ -84,7 +84,21 @@ fn no_value_is_taken_as_an_argument_or_shown_on_the_terminal() {
     assert!(terminal.wait().success());
     let raw = terminal.raw();
     assert!(!String::from_utf8_lossy(&raw).contains("canary"));
+    assert!(terminal.shows_keys());
     assert_eq!(world.bartizan(["secret", "show", "TYPED", "--reveal"]).success().stdout, format!("{CANARY}\n"));
+
+    let mut terminal = world.bartizan(["secret", "set", "LEFT"]).terminal(24, 80);
+    terminal.wait_for_text("value of LEFT:");
+    terminal.write("half a val\x03");
+    terminal.wait_for_text("interrupted; nothing was kept");
+    assert!(!terminal.wait().success() && terminal.shows_keys());
+    assert!(!world.bartizan(["secret", "show", "LEFT"]).output().status.success());
+
+    let mut terminal = world.bartizan(["secret", "set", "LONG"]).terminal(24, 80);
+    terminal.wait_for_text("value of LONG:");
+    terminal.write(&format!("{}\r", "x".repeat(5000)));
+    terminal.wait_for_text("--file");
+    assert!(!terminal.wait().success() && terminal.shows_keys());
 }
 
 #[test]
