@@ -2,13 +2,12 @@
 //! no guard is refused when the policy is read.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use bartizan_testkit::{User, wasm};
 use serde_json::{Value, json};
 
+use crate::checking::Checking;
 use crate::world::World;
 
 /// The document of this action, as a line for `check`.
@@ -239,23 +238,9 @@ fn a_new_build_takes_over_and_a_broken_one_changes_nothing() {
         };
         build(wasm::finds("one.test", "deny"));
         let policy = world.policy("net: { default: allow }\nguards: [{ wasm: ./guard.wasm }]");
-        let mut child = Command::new(world.home.binary())
-            .args(["check", "--policy"])
-            .arg(policy)
-            .env("BARTIZAN_HOME", world.home.bartizan_home())
-            .env("HOME", world.home.user_home())
-            .current_dir(world.home.workspace())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let (mut input, mut output) = (child.stdin.take().unwrap(), BufReader::new(child.stdout.take().unwrap()));
+        let mut checking = Checking::under(&world, policy.as_ref());
         let mut denied = |host: &str| -> bool {
-            writeln!(input, "{}", json!({ "kind": "net.connect", "host": host, "port": 443 })).unwrap();
-            let mut line = String::new();
-            output.read_line(&mut line).unwrap();
-            serde_json::from_str::<Value>(&line).unwrap()["effect"] == "deny"
+            checking.ask(&json!({ "kind": "net.connect", "host": host, "port": 443 }).to_string()).starts_with("deny")
         };
         assert!(denied("one.test") && !denied("two.test"));
         build(wasm::finds("two.test", "deny"));
@@ -266,9 +251,8 @@ fn a_new_build_takes_over_and_a_broken_one_changes_nothing() {
         while start.elapsed() < Duration::from_secs(2) {
             assert!(denied("two.test") && !denied("one.test"));
         }
-        drop(input);
-        let told = child.wait_with_output().unwrap();
-        assert!(told.status.success() && String::from_utf8_lossy(&told.stderr).contains("stays as it was"), "{told:?}");
+        let told = checking.end();
+        assert!(told.contains("stays as it was"), "{told}");
     });
 }
 

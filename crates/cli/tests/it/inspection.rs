@@ -4,32 +4,10 @@
 use bartizan_testkit::http::Response;
 use bartizan_testkit::{Authority, HttpServer, Output, Run, eventually, registry, tools};
 
-use crate::world::World;
+use crate::world::{RAW, World};
 
 const HOST: &str = "registry.test";
 const PROXY: &str = crate::world::PROXY;
-
-/// Requests over one TLS connection, one after the other: `inside.py HOST PORT`, the requests as a JSON list of strings on
-/// standard input; prints each answer's status line.
-const INSIDE: &str = r#"
-import json, socket, ssl, sys
-host, port = sys.argv[1], int(sys.argv[2])
-for request in json.load(sys.stdin):
-    stream = socket.create_connection((host, port), timeout=20)
-    secure = ssl.create_default_context().wrap_socket(stream, server_hostname=host)
-    answer = b""
-    try:
-        secure.sendall(request.encode("latin-1"))
-        while b"\r\n" not in answer:
-            more = secure.recv(4096)
-            if not more:
-                break
-            answer += more
-    except OSError as error:
-        answer = answer or str(error).encode()
-    print((answer.split(b"\r\n")[0] or b"closed").decode("latin-1"))
-    secure.close()
-"#;
 
 /// A world with one TLS server that a rule with an `http` list is over. The authority is known outside only.
 struct Inspected {
@@ -45,7 +23,7 @@ impl Inspected {
             let server = HttpServer::tls(&authority, &[HOST]);
             server.file("/hello.txt", "hello from the server\n").route("/", |_| Response::ok("some answer\n"));
             world.dns.addresses(HOST, &["127.0.0.1"]);
-            world.home.write("inside.py", INSIDE);
+            world.home.write("raw.py", RAW);
             let inspected = Self { world, authority, server };
             inspected.policy(http, "");
             test(&inspected);
@@ -77,7 +55,7 @@ impl Inspected {
     fn inside(&self, requests: &[String]) -> Vec<String> {
         let port = self.server.port().to_string();
         let output =
-            self.run(["python3", "inside.py", HOST, &port]).stdin(serde_json::to_vec(requests).unwrap()).success();
+            self.run(["python3", "raw.py", HOST, &port, "tls"]).stdin(serde_json::to_vec(requests).unwrap()).success();
         let lines: Vec<String> = output.stdout.lines().map(str::to_owned).collect();
         assert_eq!(lines.len(), requests.len(), "{output}");
         lines
@@ -345,24 +323,8 @@ fn python_is_inspected_without_being_told() {
                 .args(arguments)
                 .success()
         };
-        let index = inspected.url("/simple");
-        run(&[
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-cache-dir",
-            "--index-url",
-            &index,
-            "--target",
-            "out",
-            registry::PACKAGE,
-        ]);
-        let greeting = run(&["-c", "import bartizan_fixture; print(bartizan_fixture.GREETING)"]);
-        assert_eq!(greeting.stdout.trim(), registry::GREETING);
         let url = inspected.url("/hello.txt");
-        let requests = "import requests,sys; r=requests.get(sys.argv[1]); r.raise_for_status(); print(r.text, end='')";
-        assert_eq!(run(&["-c", requests, &url]).stdout, "hello from the server\n");
+        crate::tools::python_installs_and_fetches(run, &inspected.url("/simple"), &url);
         let urllib = "import urllib.request,sys; print(urllib.request.urlopen(sys.argv[1]).read().decode(), end='')";
         assert_eq!(run(&["-c", urllib, &url]).stdout, "hello from the server\n");
         inspected.world.assert_closed("http.request", "/wheels/", "done");

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod checking;
 mod processes;
 mod world;
 

@@ -9,27 +9,7 @@ use bartizan_testkit::range::host_address;
 use bartizan_testkit::{Authority, HttpServer, Output, TcpSink, UdpSink, eventually};
 use serde_json::Value;
 
-use crate::world::{PROXY, World, probe, was_carried};
-
-/// Sends raw requests, each on a connection of its own, and prints the first line of each answer: `raw.py HOST PORT`, the
-/// requests as a JSON list of strings on standard input.
-const RAW: &str = r#"
-import json, socket, sys
-for request in json.load(sys.stdin):
-    stream = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
-    stream.sendall(request.encode("latin-1"))
-    answer = b""
-    try:
-        while b"\r\n" not in answer:
-            more = stream.recv(4096)
-            if not more:
-                break
-            answer += more
-    except OSError as error:
-        answer = answer or str(error).encode()
-    print((answer.split(b"\r\n")[0] or b"closed").decode("latin-1"))
-    stream.close()
-"#;
+use crate::world::{PROXY, RAW, World, probe, was_carried};
 
 /// One TLS handshake: `handshake.py HOST PORT SERVER_NAME [PROXY_HOST PROXY_PORT]`.
 const HANDSHAKE: &str = r#"

@@ -140,23 +140,18 @@ fn pip_installs_and_requests_fetches() {
                 .args(arguments)
                 .success()
         };
-        run(&[
-            "-m",
-            "pip",
-            "install",
-            "-q",
-            "--no-cache-dir",
-            "--index-url",
-            &index,
-            "--target",
-            "out",
-            registry::PACKAGE,
-        ]);
-        let greeting = run(&["-c", "import bartizan_fixture; print(bartizan_fixture.GREETING)"]);
-        assert_eq!(greeting.stdout.trim(), registry::GREETING);
-        let script = "import requests,sys; r=requests.get(sys.argv[1]); r.raise_for_status(); print(r.text, end='')";
-        assert_eq!(run(&["-c", script, &registry.url("/hello.txt")]).stdout, "hello from the server\n");
+        python_installs_and_fetches(run, &index, &registry.url("/hello.txt"));
     });
+}
+
+/// pip takes the registry's package, and `requests` a file. `run` runs Python with `out` among its packages.
+pub fn python_installs_and_fetches(run: impl Fn(&[&str]) -> Output, index: &str, hello: &str) {
+    let install = ["-m", "pip", "install", "-q", "--no-cache-dir", "--index-url", index, "--target", "out"];
+    run(&[&install[..], &[registry::PACKAGE]].concat());
+    let greeting = run(&["-c", "import bartizan_fixture; print(bartizan_fixture.GREETING)"]);
+    assert_eq!(greeting.stdout.trim(), registry::GREETING);
+    let script = "import requests,sys; r=requests.get(sys.argv[1]); r.raise_for_status(); print(r.text, end='')";
+    assert_eq!(run(&["-c", script, hello]).stdout, "hello from the server\n");
 }
 
 #[test]

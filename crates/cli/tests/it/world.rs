@@ -14,6 +14,28 @@ const ROWS_MAX: &str = "100000";
 /// The explicit proxy inside every box.
 pub const PROXY: &str = "http://127.0.0.1:3128";
 
+/// Sends raw requests, each on a connection of its own, and prints the first line of each answer: `raw.py HOST PORT [tls]`,
+/// the requests as a JSON list of strings on standard input.
+pub const RAW: &str = r#"
+import json, socket, ssl, sys
+for request in json.load(sys.stdin):
+    stream = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
+    if len(sys.argv) > 3:
+        stream = ssl.create_default_context().wrap_socket(stream, server_hostname=sys.argv[1])
+    answer = b""
+    try:
+        stream.sendall(request.encode("latin-1"))
+        while b"\r\n" not in answer:
+            more = stream.recv(4096)
+            if not more:
+                break
+            answer += more
+    except OSError as error:
+        answer = answer or str(error).encode()
+    print((answer.split(b"\r\n")[0] or b"closed").decode("latin-1"))
+    stream.close()
+"#;
+
 pub struct World {
     pub home: Home,
     pub dns: DnsServer,
