@@ -55,14 +55,18 @@ pub fn add(home: &Home, key: &SigningKey, exception: &Exception) -> anyhow::Resu
     Ok(())
 }
 
-/// Takes one away.
-pub fn remove(home: &Home, id: &str) -> anyhow::Result<Exception> {
+/// The exception of this name.
+pub fn find(home: &Home, id: &str) -> anyhow::Result<Exception> {
     let Some(exception) = load(home).into_iter().find(|exception| exception.id == id) else {
         bail!("there is no exception `{id}`; `bartizan policy exception list` shows those there are");
     };
-    let file = directory(home).join(format!("{id}.json"));
-    fs::remove_file(&file).with_context(|| format!("failed to remove `{}`", file.display()))?;
     Ok(exception)
+}
+
+/// Takes one away.
+pub fn remove(home: &Home, exception: &Exception) -> anyhow::Result<()> {
+    let file = directory(home).join(format!("{}.json", exception.id));
+    fs::remove_file(&file).with_context(|| format!("failed to remove `{}`", file.display()))
 }
 
 /// Moves away those that have ended by this moment, which is never earlier than the ledger's last entry. Gives them.

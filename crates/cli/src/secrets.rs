@@ -1,7 +1,6 @@
 //! The vault of a home, for commands and runs: which store keeps the secrets, what was granted, and how every use of it is
 //! put on record.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, IsTerminal as _, Read as _, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
@@ -20,8 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::account::Account;
 use crate::home::{Home, read_bounded};
-use crate::policies::{Choice, Policies};
-use crate::wiring::{Trust, wire};
+use crate::wiring::note;
 
 /// Most secrets lent to one run: what comes back is searched for every one of them.
 const LENT_MAX: usize = 32;
@@ -236,13 +234,7 @@ fn forbid_core_files() -> anyhow::Result<()> {
 
 /// Puts a use of the vault on record. Before it is done: a use nobody can find out about must not happen.
 pub fn record(home: &Home, what: &str, message: &str) -> anyhow::Result<()> {
-    let policies = Policies::load(home, &Choice::default(), &std::env::current_dir()?)?;
-    let wired = wire(home, &Trust::open(home)?, policies.set.clone(), Vec::new())?;
-    let message = format!("{message} by {}", Account::current().name);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    runtime.block_on(wired.gate.note(None, &format!("secret.{what}"), &message, BTreeMap::new()))?;
-    wired.ledger.close();
-    Ok(())
+    note(home, &format!("secret.{what}"), &format!("{message} by {}", Account::current().name))
 }
 
 /// Where a value comes from: never an argument, which everybody on the machine could read.

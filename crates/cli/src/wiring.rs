@@ -1,5 +1,6 @@
 //! Puts the parts together: keys and ledger of a home, policy as the gate's decider, and the gate itself.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -15,6 +16,7 @@ use bartizan_scan::{Redactor, Scanner};
 use crate::bundles::Bundles;
 use crate::exceptions;
 use crate::home::Home;
+use crate::policies::Policies;
 use crate::secrets::Lent;
 use crate::sessions::Sessions;
 use crate::standing::StandingFiles;
@@ -166,6 +168,24 @@ pub struct Wired {
     pub ledger: Arc<FileLedger>,
     /// Never earlier than the ledger's last entry.
     pub clock: Arc<dyn Clock>,
+}
+
+impl Wired {
+    /// Puts a word on record that belongs to no deed of an agent, and closes the ledger. Not to be called on a runtime's
+    /// own thread.
+    pub fn note(self, topic: &str, message: &str) -> anyhow::Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
+        runtime.block_on(self.gate.note(None, topic, message, BTreeMap::new()))?;
+        self.ledger.close();
+        Ok(())
+    }
+}
+
+/// Puts on record what a person does to this home, before it is done: a change nobody can find out about must not hold.
+/// It is recorded under the smallest policy there is; the configured one may be the very thing that is mended.
+pub fn note(home: &Home, topic: &str, message: &str) -> anyhow::Result<()> {
+    let policies = Policies::named(home, "strict", Path::new("/"))?;
+    wire(home, &Trust::open(home)?, policies.set, Vec::new())?.note(topic, message)
 }
 
 /// Builds the gate over a home's keys and ledger and a policy, for deeds that need no secret.

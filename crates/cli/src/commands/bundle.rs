@@ -15,8 +15,7 @@ use crate::bundles;
 use crate::git;
 use crate::home::{Home, read_bounded, write_new};
 use crate::output::{self, Style};
-use crate::policies::{Choice, Policies};
-use crate::wiring::{Trust, wire};
+use crate::wiring::{Trust, note};
 
 /// Largest PEM file of a public key.
 const PEM_BYTES_MAX: u64 = 4096;
@@ -246,9 +245,13 @@ fn pull(home: &Home, source: &Path, named: &str, output: Option<PathBuf>) -> any
 
 fn install(home: &Home, file: &Path) -> anyhow::Result<ExitCode> {
     let envelope = bundles::read_envelope(file)?;
-    let bundle = Trust::open(home)?.bundles()?.change(|bundles| bundles.install(&envelope))?;
+    let bundle = Trust::open(home)?.bundles()?.change(|bundles| {
+        let bundle = bundles.install(&envelope)?;
+        let (name, version) = (&bundle.manifest().name, bundle.manifest().version);
+        note(home, "bundle.install", &format!("{name} {version} {} is in force", bundle.digest()))?;
+        Ok(bundle)
+    })?;
     let (name, version) = (&bundle.manifest().name, bundle.manifest().version);
-    record(home, "bundle.install", &format!("{name} {version} {} is in force", bundle.digest()))?;
     writeln!(
         io::stdout(),
         "{name} {version} is in force; use it with `--policy bundle:{name}`, or write `policy: bundle:{name}` into `{}`",
@@ -258,8 +261,11 @@ fn install(home: &Home, file: &Path) -> anyhow::Result<ExitCode> {
 }
 
 fn rollback(home: &Home, name: &str, to: Option<BundleVersion>) -> anyhow::Result<ExitCode> {
-    let version = Trust::open(home)?.bundles()?.change(|bundles| bundles.rollback(name, to))?;
-    record(home, "bundle.rollback", &format!("{name} {version} is in force again"))?;
+    let version = Trust::open(home)?.bundles()?.change(|bundles| {
+        let version = bundles.rollback(name, to)?;
+        note(home, "bundle.rollback", &format!("{name} {version} is in force again"))?;
+        Ok(version)
+    })?;
     writeln!(io::stdout(), "{name} {version} is in force again")?;
     Ok(ExitCode::SUCCESS)
 }
@@ -295,27 +301,19 @@ fn trust(home: &Home, file: &Path) -> anyhow::Result<ExitCode> {
     let bytes = read_bounded(file, PEM_BYTES_MAX).with_context(|| format!("failed to read `{}`", file.display()))?;
     let key = PublicKey::from_pem(&String::from_utf8_lossy(&bytes))
         .with_context(|| format!("`{}` holds no key that can be trusted", file.display()))?;
-    Trust::open(home)?.bundles()?.change(|bundles| bundles.trust(&key))?;
-    record(home, "bundle.trust", &format!("signatures of key {} count for bundles", key.key_id()))?;
+    Trust::open(home)?.bundles()?.change(|bundles| {
+        bundles.trust(&key)?;
+        note(home, "bundle.trust", &format!("signatures of key {} count for bundles", key.key_id()))
+    })?;
     writeln!(io::stdout(), "signatures of key {} count", key.key_id())?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn revoke(home: &Home, id: &str) -> anyhow::Result<ExitCode> {
-    Trust::open(home)?.bundles()?.change(|bundles| bundles.revoke(id))?;
-    record(home, "bundle.revoke", &format!("signatures of key {id} count for bundles no more"))?;
+    Trust::open(home)?.bundles()?.change(|bundles| {
+        bundles.revoke(id)?;
+        note(home, "bundle.revoke", &format!("signatures of key {id} count for bundles no more"))
+    })?;
     writeln!(io::stdout(), "signatures of key {id} count no more; what only it signed can't be used from now on")?;
     Ok(ExitCode::SUCCESS)
-}
-
-/// Writes what was done to bundles into the ledger. The policy it is recorded under is the smallest there is: the
-/// configured one may be the very bundle that was just revoked.
-fn record(home: &Home, topic: &str, message: &str) -> anyhow::Result<()> {
-    let choice = Choice { persona: Some("strict".to_owned()), ..Choice::default() };
-    let policies = Policies::load(home, &choice, Path::new("/"))?;
-    let wired = wire(home, &Trust::open(home)?, policies.set, Vec::new())?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    runtime.block_on(wired.gate.note(None, topic, message, BTreeMap::new()))?;
-    wired.ledger.close();
-    Ok(())
 }

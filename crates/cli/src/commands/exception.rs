@@ -1,6 +1,5 @@
 //! `bartizan policy exception`: one rule lifted for one principal until a moment.
 
-use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -17,7 +16,7 @@ use crate::home::Home;
 use crate::moment::{self, Direction};
 use crate::output::{self, Style, short};
 use crate::policies::{Choice, Policies};
-use crate::wiring::{Trust, Wired, wire};
+use crate::wiring::{Trust, note, wire};
 
 /// Longest reason.
 const REASON_BYTES_MAX: usize = 500;
@@ -69,9 +68,9 @@ impl Exception {
             Self::Add(add) => add.run(home, style),
             Self::List { json } => list(home, style, json),
             Self::Remove { id } => {
-                let exception = exceptions::remove(home, &id)?;
-                let (_, wired) = recorder(home, &Choice::default())?;
-                note(&wired, "exception.remove", &exception)?;
+                let exception = exceptions::find(home, &id)?;
+                note(home, "exception.remove", &exception.describe())?;
+                exceptions::remove(home, &exception)?;
                 writeln!(io::stdout(), "removed {id}; its rule holds again")?;
                 Ok(ExitCode::SUCCESS)
             }
@@ -86,7 +85,8 @@ impl Add {
         }
         let choice = Choice { persona: self.persona, policy: self.policy, ..Choice::default() };
         let trust = Trust::open(home)?;
-        let (policies, wired) = recorder(home, &choice)?;
+        let policies = Policies::load(home, &choice, &std::env::current_dir()?)?;
+        let wired = wire(home, &trust, policies.set.clone(), Vec::new())?;
         let now = wired.clock.now()?;
         let until = moment::parse(&self.until, now, Direction::Ahead).map_err(anyhow::Error::msg)?;
         if until <= now {
@@ -105,24 +105,11 @@ impl Add {
         };
         exception.id = exceptions::name(&exception)?;
         // On the record first: an exception nobody can find out about must not hold.
-        note(&wired, "exception.add", &exception)?;
+        wired.note("exception.add", &exception.describe())?;
         trust.add_exception(&exception)?;
         writeln!(io::stdout(), "{} {}", style.warn("lifted:"), short(&exception.describe(), 1000))?;
         Ok(ExitCode::SUCCESS)
     }
-}
-
-fn recorder(home: &Home, choice: &Choice) -> anyhow::Result<(Policies, Wired)> {
-    let policies = Policies::load(home, choice, &std::env::current_dir()?)?;
-    let wired = wire(home, &Trust::open(home)?, policies.set.clone(), Vec::new())?;
-    Ok((policies, wired))
-}
-
-fn note(wired: &Wired, topic: &str, exception: &Lifted) -> anyhow::Result<()> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build()?;
-    runtime.block_on(wired.gate.note(None, topic, &exception.describe(), BTreeMap::new()))?;
-    wired.ledger.close();
-    Ok(())
 }
 
 fn list(home: &Home, style: Style, as_json: bool) -> anyhow::Result<ExitCode> {

@@ -29,11 +29,13 @@ pub enum CommandError {
 }
 
 /// The whole environment of the box. `roots` tell programs which certificates to trust; what policy sets wins over them.
+/// Placeholders of secrets win over whatever was passed in or set under their names.
 pub fn environment(
     layer: &EnvLayer,
     home: &Path,
     run: &RunId,
     roots: &[(&'static str, &'static str)],
+    placeholders: &[(String, String)],
     outside: impl Iterator<Item = (OsString, OsString)>,
 ) -> Vec<(OsString, OsString)> {
     let passed = outside.filter(|(name, _)| name.to_str().is_some_and(|name| layer.passes(name)));
@@ -43,15 +45,6 @@ pub fn environment(
     environment.extend(layer.set.iter().map(|(name, value)| (OsString::from(name), OsString::from(value))));
     environment.insert("HOME".into(), home.as_os_str().to_owned());
     environment.insert(bartizan_api::env::RUN.into(), run.as_str().into());
-    environment.into_iter().collect()
-}
-
-/// The same with placeholders of secrets, whatever was passed in or set under these names.
-pub fn with_placeholders(
-    environment: Vec<(OsString, OsString)>,
-    placeholders: &[(String, String)],
-) -> Vec<(OsString, OsString)> {
-    let mut environment: BTreeMap<OsString, OsString> = environment.into_iter().collect();
     environment.extend(placeholders.iter().map(|(name, text)| (OsString::from(name), OsString::from(text))));
     environment.into_iter().collect()
 }

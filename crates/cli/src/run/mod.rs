@@ -206,8 +206,8 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let layers = policies.set.layers();
     let mut inspection = specification::inspection(&layers, &run)?;
     let roots = inspection.as_ref().map_or(&[][..], |inspection| &inspection.variables);
-    let environment = environment::environment(&layers.env, &policies.user_home, &run, roots, std::env::vars_os());
-    let environment = environment::with_placeholders(environment, &lent.variables);
+    let outside = std::env::vars_os();
+    let environment = environment::environment(&layers.env, &policies.user_home, &run, roots, &lent.variables, outside);
     let program = environment::find_program(&wanted.command, &environment, &policies.workspace)?;
     let text = |text: &OsStr| exact(text.as_bytes());
     let action = subject.action(

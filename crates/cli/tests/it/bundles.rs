@@ -171,7 +171,13 @@ fn an_exception_holds_for_one_and_is_listed() {
         assert_eq!(check("bot")["effect"], "deny");
         fs::write(&file, text).unwrap();
         assert_eq!(check("bot")["effect"], "allow");
+        // It can be taken back whatever the configured policy has become, and never off the record.
+        let config = world.home.bartizan_home().join("config.yaml");
+        let whole = fs::read_to_string(&config).unwrap();
+        fs::write(&config, "bartizan: 1\npolicy: policies/gone.yaml\n").unwrap();
+        refused(world.bartizan(["policy", "show"]).output(), "gone.yaml");
         done(exception(&["remove", &id]));
+        fs::write(&config, whole).unwrap();
         assert_eq!(check("bot")["effect"], "deny");
         let topics: Vec<String> =
             world.rows().iter().filter_map(|row| Some(row["record"]["topic"].as_str()?.to_owned())).collect();
