@@ -3,23 +3,49 @@
 
 use std::collections::BTreeSet;
 
-use bartizan_model::Deed;
+use bartizan_model::{Deed, Sighting, Verdict};
 
 use crate::cases::parse_case;
 use crate::context::Context;
+use crate::guards::Look;
 use crate::host::HostPattern;
 use crate::language::{CommandRule, NetRule, PolicyFile};
 use crate::pattern::unfold;
 use crate::place::At;
+use crate::session::{Label, Session};
+use crate::set::PolicySet;
 
 /// Most examples of one policy; a longer one is compared by the rest of what is compared.
 const EXAMPLES_MAX: usize = 20_000;
 
-/// The examples of one policy, each in words and as an action.
+/// An example action, and what is known besides it when it is decided.
+#[derive(Debug, Clone)]
+pub struct Example {
+    /// In words.
+    pub action: String,
+    /// As an action.
+    pub deed: Deed,
+    /// What a scanner sees in its content.
+    pub seen: Vec<Sighting>,
+    /// What was read before it.
+    pub read: Vec<Label>,
+}
+
+impl PolicySet {
+    /// The verdict on an example, without any other history.
+    #[must_use]
+    pub fn verdict_of(&self, example: &Example) -> Verdict {
+        let session = Session::new();
+        example.read.iter().for_each(|label| session.add_label(label));
+        let look = Look { sightings: &example.seen, session: Some(&session), ..Look::default() };
+        self.decide_with(&example.deed, &look).to_verdict()
+    }
+}
+
+/// The examples of one policy.
 #[must_use]
-pub fn examples(file: &PolicyFile, context: &Context) -> Vec<(String, Deed)> {
+pub fn examples(file: &PolicyFile, context: &Context) -> Vec<Example> {
     let mut cases = BTreeSet::new();
-    cases.extend(file.tests.iter().map(|case| case.action.value.clone()));
     if let Some(section) = &file.files {
         let lists = [&section.read, &section.programs, &section.write, &section.ask, &section.protect, &section.deny];
         for pattern in lists.into_iter().flatten().flatten() {
@@ -50,8 +76,19 @@ pub fn examples(file: &PolicyFile, context: &Context) -> Vec<(String, Deed)> {
         let all: [Vec<String>; 3] = [names(&section.allow), names(&section.ask), names(&section.deny)];
         cases.extend(all.into_iter().flatten().map(|name| format!("secret {name}")));
     }
-    let read = |case: String| parse_case(&case, context).ok().map(|deed| (case, deed));
-    cases.into_iter().take(EXAMPLES_MAX).filter_map(read).collect()
+    let bare = cases.into_iter().map(|action| (action, Vec::new(), Vec::new()));
+    let tests = file.tests.iter().map(|case| (case.action.value.clone(), case.seen.clone(), case.read.clone()));
+    let example = |(action, seen, read): (String, Vec<Sighting>, Vec<Label>)| {
+        let deed = parse_case(&action, context).ok()?;
+        Some(Example { action: in_words(&action, &seen, &read), deed, seen, read })
+    };
+    tests.chain(bare).take(EXAMPLES_MAX).filter_map(example).collect()
+}
+
+fn in_words(action: &str, seen: &[Sighting], read: &[Label]) -> String {
+    let seen = seen.iter().map(|sighting| format!("seen {}:{}", sighting.class.as_str(), sighting.kind));
+    let besides: Vec<String> = seen.chain(read.iter().map(|label| format!("read {label}"))).collect();
+    if besides.is_empty() { action.to_owned() } else { format!("{action} [{}]", besides.join(", ")) }
 }
 
 /// A pattern with its wildcards filled in.

@@ -50,7 +50,7 @@ mod yaml;
 pub use cases::{CaseError, parse_case};
 pub use context::{Context, ContextError};
 pub use decision::Decision;
-pub use examples::examples;
+pub use examples::{Example, examples};
 pub use exception::{EXCEPTIONS_MAX, Exception};
 pub use explain::{ActionExplanation, Explanation, LayerExplanation, MatchedRule};
 pub use files::{Hold, PathAccess};

@@ -359,7 +359,7 @@ impl Lint<'_> {
         for wasm in self.set.user.wasm() {
             let file = wasm.name();
             let examples = examples(self.set.user.file(), &self.set.context).into_iter().take(EXAMPLES_MAX);
-            let mut tried = examples.map(|(_, deed)| self.set.verdict(&deed)).flat_map(|verdict| verdict.findings);
+            let mut tried = examples.map(|example| self.set.verdict_of(&example)).flat_map(|verdict| verdict.findings);
             let failed = tried
                 .find(|found| found.rule.as_deref() == Some("wasm.failed") && found.message.contains(&quoted(file)));
             let its = |rule: &RuleRef| rule.rule.starts_with("wasm.") && rule.source.as_deref() == Some(file);

@@ -6,8 +6,8 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use bartizan_ledger::{Index, QUERY_ROWS_MAX, Query};
-use bartizan_model::{Action, Content, Deed, Effect, Record, Verdict};
-use bartizan_policy::{Look, PolicySet, examples};
+use bartizan_model::{Action, Content, Effect, Obligation, Record, Sighting, Verdict};
+use bartizan_policy::{Example, Look, PolicySet, examples};
 use clap::Args;
 use jiff::Timestamp;
 use serde::Serialize;
@@ -59,6 +59,8 @@ fn ago(text: &str) -> Result<Timestamp, String> {
 struct Change {
     from: Effect,
     to: Effect,
+    /// Whether something is taken out of it first: before and now.
+    redacts: [bool; 2],
     action: String,
     /// The rule that decided, and the one that decides now.
     rules: [String; 2],
@@ -77,6 +79,24 @@ struct Recorded {
     action: Action,
     verdict: Verdict,
     at: Timestamp,
+}
+
+impl Recorded {
+    /// What was seen in it then, as far as the record tells: what was taken out.
+    fn seen(&self) -> Vec<Sighting> {
+        let taken_out = self.verdict.obligations.iter().filter_map(|obligation| match obligation {
+            Obligation::Redact { class, kind, part, .. } => {
+                Some(Sighting::new(*class, kind.clone(), 100, 0..0).in_part(*part))
+            }
+            _ => None,
+        });
+        taken_out.collect()
+    }
+}
+
+/// The same decision, but for what it wants taken out.
+fn is_alike(one: &Verdict, other: &Verdict) -> bool {
+    one.effect == other.effect && one.redacts() == other.redacts()
 }
 
 /// The actions the ledger has since then, oldest first, and whether there were more than can be looked at.
@@ -102,21 +122,29 @@ impl Diff {
         if !self.examples {
             let (actions, cut) = recorded(home, None)?;
             is_cut = cut;
-            let mut deeds: BTreeMap<String, (Deed, usize)> = BTreeMap::new();
-            for Recorded { action, .. } in actions {
-                let named = format!("{} {}", action.deed.kind().as_str(), action.deed.target());
-                deeds.entry(named).or_insert((action.deed, 0)).1 += 1;
+            let mut deeds: BTreeMap<String, (Example, usize)> = BTreeMap::new();
+            for recorded in actions {
+                let named = format!("{} {}", recorded.action.deed.kind().as_str(), recorded.action.deed.target());
+                let example = |action: &String| Example {
+                    action: action.clone(),
+                    seen: recorded.seen(),
+                    read: Vec::new(),
+                    deed: recorded.action.deed.clone(),
+                };
+                let (_, times) = deeds.entry(named).or_insert_with_key(|named| (example(named), 0));
+                *times += 1;
             }
             compared += deeds.len();
-            for (named, (deed, times)) in deeds {
-                changes.extend(change(&before.set, &after.set, named, &deed, Some(times)));
+            for (example, times) in deeds.into_values() {
+                changes.extend(change(&before.set, &after.set, example, Some(times)));
             }
         }
         let both = [&before.set, &after.set].map(|set| examples(set.user().file(), set.context()));
-        let both: BTreeMap<String, Deed> = both.into_iter().flatten().collect();
+        let both = both.into_iter().flatten().map(|example| (example.action.clone(), example));
+        let both: BTreeMap<String, Example> = both.collect();
         compared += both.len();
-        for (named, deed) in &both {
-            changes.extend(change(&before.set, &after.set, named.clone(), deed, None));
+        for example in both.into_values() {
+            changes.extend(change(&before.set, &after.set, example, None));
         }
         if self.json {
             output::print_json(&json!({
@@ -135,10 +163,22 @@ impl Diff {
     }
 }
 
-fn change(before: &PolicySet, after: &PolicySet, action: String, deed: &Deed, times: Option<usize>) -> Option<Change> {
-    let (one, other) = (before.verdict(deed), after.verdict(deed));
-    let rules = [one.rule.rule, other.rule.rule];
-    (one.effect != other.effect).then_some(Change { from: one.effect, to: other.effect, action, rules, times })
+fn change(before: &PolicySet, after: &PolicySet, example: Example, times: Option<usize>) -> Option<Change> {
+    let (one, other) = (before.verdict_of(&example), after.verdict_of(&example));
+    (!is_alike(&one, &other)).then(|| Change::between(&one, &other, example.action, times))
+}
+
+impl Change {
+    fn between(one: &Verdict, other: &Verdict, action: String, times: Option<usize>) -> Self {
+        Self {
+            from: one.effect,
+            to: other.effect,
+            redacts: [one.redacts(), other.redacts()],
+            action,
+            rules: [one, other].map(|verdict| verdict.rule.rule.clone()),
+            times,
+        }
+    }
 }
 
 impl Simulate {
@@ -147,33 +187,31 @@ impl Simulate {
         let (actions, is_cut) = recorded(home, Some(self.since))?;
         let (sessions, mut unread) = (Sessions::default(), 0);
         let mut changes: BTreeMap<(String, Effect, Effect), Change> = BTreeMap::new();
-        for Recorded { action, verdict: was, at } in &actions {
+        for recorded in &actions {
+            let Recorded { action, verdict: was, at } = recorded;
             unread += usize::from(matches!(action.deed.content(), Some(Content::Sealed { .. })));
             let session = sessions.of(action);
+            let seen = recorded.seen();
             let look = Look {
+                sightings: &seen,
                 session: Some(&session),
                 principal: Some(&action.principal),
                 action: Some(&action.id),
                 now: Some(*at),
                 caught: action.run.is_some(),
-                ..Look::default()
             };
             let now = policies.set.decide_with(&action.deed, &look).to_verdict();
             // What would have been done goes on to count, as it did then.
             if now.effect != Effect::Deny {
                 let _ = policies.set.begin(&action.id, &action.deed, &now, &look);
             }
-            if now.effect == was.effect {
+            if is_alike(was, &now) {
                 continue;
             }
             let named = format!("{} {}", action.deed.kind().as_str(), action.deed.target());
-            let change = changes.entry((named.clone(), was.effect, now.effect)).or_insert_with(|| Change {
-                from: was.effect,
-                to: now.effect,
-                action: named,
-                rules: [was.rule.rule.clone(), now.rule.rule.clone()],
-                times: Some(0),
-            });
+            let change = changes
+                .entry((named.clone(), was.effect, now.effect))
+                .or_insert_with(|| Change::between(was, &now, named, Some(0)));
             change.times = change.times.map(|times| times + 1);
         }
         let changes: Vec<Change> = changes.into_values().collect();
@@ -191,7 +229,7 @@ impl Simulate {
         if unread > 0 {
             writeln!(
                 stderr,
-                "{unread} of them carried content, which the ledger does not keep: what guards would see in it is not known"
+                "{unread} of them carried content, which the ledger does not keep: of what guards would see in it, only what was taken out is known"
             )?;
         }
         if is_cut {
@@ -206,9 +244,10 @@ fn print(changes: &[Change], style: Style) -> anyhow::Result<()> {
     for change in changes.iter().take(SHOWN_MAX) {
         let times = change.times.map_or_else(|| "example".to_owned(), |times| format!("{times}×"));
         let [one, other] = &change.rules;
+        let [before, now] = change.redacts.map(|redacts| if redacts { ", redacted" } else { "" });
         writeln!(
             stdout,
-            "{} → {}  {}  {}",
+            "{}{before} → {}{now}  {}  {}",
             style.effect(change.from),
             style.effect(change.to),
             short(&change.action, 200),

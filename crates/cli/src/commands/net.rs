@@ -341,8 +341,8 @@ impl Show {
         for (_, policies) in &columns {
             let set = &policies.set;
             let parts = std::iter::once(set.user()).chain(set.narrowing());
-            for (_, deed) in parts.flat_map(|policy| examples(policy.file(), set.context())) {
-                if let Deed::NetConnect { host, port } = deed {
+            for example in parts.flat_map(|policy| examples(policy.file(), set.context())) {
+                if let Deed::NetConnect { host, port } = example.deed {
                     hosts.entry((host.clone(), port)).or_insert(host);
                 }
             }

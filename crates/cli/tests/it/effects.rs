@@ -22,6 +22,16 @@ fn diff_tells_what_is_decided_differently() {
             "{differs}"
         );
         assert!(!differs.stdout.contains("a.test") && !differs.stdout.contains("sudo"), "{differs}");
+
+        let guarded = |name: &str, effect: &str| {
+            let case = "tests: [{ allow: \"http POST https://a.test/x\", seen: \"personal:email\" }]";
+            write(name, &format!("net: {{ allow: [a.test] }}\ncontent: {{ personal: {effect} }}\n{case}\n"))
+        };
+        let (let_through, covered) = (guarded("through.yaml", "allow"), guarded("covered.yaml", "redact"));
+        let differs =
+            world.bartizan(["policy", "diff", "--examples"]).arg(&let_through).arg(&covered).output().expect_code(1);
+        let shown = "allow → allow, redacted  http POST https://a.test/x [seen personal:email]";
+        assert!(differs.stdout.contains(shown), "{differs}");
     });
 }
 
