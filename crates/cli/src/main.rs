@@ -105,7 +105,7 @@ fn dispatch(command: Command, home: Option<&std::path::Path>, style: Style) -> a
         Command::Secret(secret) => secret.run(home, style),
         Command::Check(check) => check.run(home),
         Command::Scan(scan) => scan.run(style),
-        Command::Redact(redact) => redact.run(),
+        Command::Redact(redact) => redact.run(home),
         Command::Approval(approval) => approval.run(home, style),
         Command::Log(log) => log.run(home, style),
         Command::Net(net) => net.run(home, style),

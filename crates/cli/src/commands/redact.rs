@@ -7,12 +7,16 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use bartizan_gate::store::{Expect, SecretValue, StoreError};
 use bartizan_scan::replace::{Key, Replacer, Style, restore};
 use bartizan_scan::{Class, REPORT_SCORE, ScanStream, Scanner, Sighting};
 use clap::{Args, ValueEnum};
 use serde::Serialize;
+use zeroize::Zeroizing;
 
 use super::scan::{Wanted, scanner};
+use crate::home::Home;
+use crate::secrets::{Vault, record};
 
 /// Read at once.
 const PIECE_BYTES: usize = 256 << 10;
@@ -23,6 +27,10 @@ const LINE_BYTES_MAX: usize = 1 << 20;
 /// Text to restore is read as a whole; logs of a day are smaller.
 const RESTORED_BYTES_MAX: u64 = 256 << 20;
 const KEY_BYTES: usize = 32;
+/// The vault's secret that tokens are sealed with unless a key is given.
+const KEY_SECRET: &str = "REDACTION_KEY";
+/// Most versions of it that a token is tried with: a key rotated every month lasts for years.
+const VERSIONS_MAX: usize = 100;
 
 /// Take secrets and personal data out of what passes through
 ///
@@ -40,11 +48,12 @@ pub struct Redact {
     /// What stands in the place of a find
     #[arg(long, value_enum, default_value_t = Look::Label, value_name = "STYLE")]
     style: Look,
-    /// 32 random bytes, raw or in hex: equal values become equal under one key, and tokens can be restored
+    /// 32 random bytes, raw or in hex: equal values become equal under one key, and tokens can be restored [default for
+    /// tokens: the vault's secret `REDACTION_KEY`, made when it is first needed]
     #[arg(long, value_name = "FILE")]
     key: Option<PathBuf>,
-    /// Make tokens of this key the originals again
-    #[arg(long, requires = "key", conflicts_with_all = ["only", "prose", "style", "lines", "json"])]
+    /// Make tokens the originals again
+    #[arg(long, conflicts_with_all = ["only", "prose", "style", "lines", "json"])]
     restore: bool,
     /// Write each line as soon as it is read; what spans lines, such as a private key, is not recognised
     #[arg(long)]
@@ -77,10 +86,14 @@ struct Report {
 }
 
 impl Redact {
-    pub fn run(self) -> anyhow::Result<ExitCode> {
+    pub fn run(self, home: Option<&Path>) -> anyhow::Result<ExitCode> {
         let key = self.key.as_deref().map(read_key).transpose()?;
         let mut output = io::BufWriter::with_capacity(PIECE_BYTES, io::stdout().lock());
-        if let (true, Some(key)) = (self.restore, &key) {
+        if self.restore {
+            let keys = match key {
+                Some(key) => vec![key],
+                None => vault_keys(home, Use::Restore)?,
+            };
             let mut text = Vec::new();
             io::stdin()
                 .lock()
@@ -90,7 +103,7 @@ impl Redact {
             if text.len() as u64 > RESTORED_BYTES_MAX {
                 bail!("the input is longer than {RESTORED_BYTES_MAX} bytes; restore it in pieces");
             }
-            output.write_all(&restore(&text, key))?;
+            output.write_all(&keys.iter().fold(text, |text, key| restore(&text, key)))?;
             output.flush()?;
             return Ok(ExitCode::SUCCESS);
         }
@@ -100,7 +113,10 @@ impl Redact {
             (Look::Shape, Some(key)) => Style::Shape(key),
             (Look::Shape, None) => Style::Shape(random_key()?),
             (Look::Token, Some(key)) => Style::Token(key),
-            (Look::Token, None) => bail!("tokens need a key; give `--key FILE` with {KEY_BYTES} random bytes"),
+            (Look::Token, None) => {
+                let newest = vault_keys(home, Use::Seal)?.into_iter().next();
+                Style::Token(newest.context("the vault gave no key; give one with `--key FILE`")?)
+            }
         };
         let only = if self.only.is_empty() { vec![Wanted::Secret, Wanted::Personal] } else { self.only };
         let mut filter = Filter {
@@ -208,6 +224,46 @@ impl Filter {
     }
 }
 
+/// What the vault's key is for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Use {
+    Seal,
+    Restore,
+}
+
+/// The keys of tokens that the vault holds, newest first: a rotated one still opens what it sealed. The first use makes
+/// one, and every use is on record.
+fn vault_keys(home: Option<&Path>, wanted: Use) -> anyhow::Result<Vec<Key>> {
+    let home = Home::open(home)?;
+    let vault = Vault::open(&home)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let held = match runtime.block_on(vault.store.info(KEY_SECRET)) {
+        Ok(info) => info.versions,
+        Err(StoreError::Missing { .. }) if wanted == Use::Seal => {
+            record(&home, "set", &format!("secret `{KEY_SECRET}` was made for tokens"))?;
+            let made = SecretValue::copy(&*random_bytes()?)?;
+            runtime.block_on(vault.store.write(KEY_SECRET, &made, Expect::New))?;
+            runtime.block_on(vault.store.info(KEY_SECRET))?.versions
+        }
+        Err(StoreError::Missing { .. }) => bail!(
+            "the vault holds no `{KEY_SECRET}`, so no token was made here; give the key they were made with by `--key FILE`"
+        ),
+        Err(error) => return Err(error.into()),
+    };
+    let (topic, done) = match wanted {
+        Use::Seal => ("seal", "sealed what a filter took out"),
+        Use::Restore => ("restore", "opened tokens of a filter"),
+    };
+    record(&home, topic, &format!("secret `{KEY_SECRET}` {done}"))?;
+    let newest = held.iter().rev().take(if wanted == Use::Seal { 1 } else { VERSIONS_MAX });
+    let read = newest.map(|version| {
+        let lease = runtime.block_on(vault.store.read(KEY_SECRET, Some(version.number)))?;
+        let shown = format!("secret {KEY_SECRET}, version {}", version.number);
+        as_key(lease.value.expose(), &shown)
+    });
+    read.collect()
+}
+
 fn read_key(path: &Path) -> anyhow::Result<Key> {
     let shown = path.display();
     let mut bytes = Vec::new();
@@ -216,10 +272,14 @@ fn read_key(path: &Path) -> anyhow::Result<Key> {
     file.take(2 * KEY_BYTES as u64 + 2)
         .read_to_end(&mut bytes)
         .with_context(|| format!("failed to read key `{shown}`"))?;
-    let text = bytes.trim_ascii();
-    let secret = match <[u8; KEY_BYTES]>::try_from(bytes.as_slice()) {
+    as_key(&bytes, &shown.to_string())
+}
+
+/// The key that these bytes are, raw or in hex.
+fn as_key(bytes: &[u8], shown: &str) -> anyhow::Result<Key> {
+    let secret = match <[u8; KEY_BYTES]>::try_from(bytes) {
         Ok(secret) => Some(secret),
-        Err(_) => from_hex(text),
+        Err(_) => from_hex(bytes.trim_ascii()),
     };
     match secret {
         Some(secret) => Ok(Key::new(secret)),
@@ -241,7 +301,11 @@ fn from_hex(text: &[u8]) -> Option<[u8; KEY_BYTES]> {
 }
 
 fn random_key() -> anyhow::Result<Key> {
-    let mut secret = [0; KEY_BYTES];
-    getrandom::fill(&mut secret).map_err(|error| anyhow::anyhow!("failed to make a random key: {error}"))?;
-    Ok(Key::new(secret))
+    Ok(Key::new(*random_bytes()?))
+}
+
+fn random_bytes() -> anyhow::Result<Zeroizing<[u8; KEY_BYTES]>> {
+    let mut secret = Zeroizing::new([0; KEY_BYTES]);
+    getrandom::fill(secret.as_mut_slice()).map_err(|error| anyhow::anyhow!("failed to make a random key: {error}"))?;
+    Ok(secret)
 }

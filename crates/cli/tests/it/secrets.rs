@@ -158,3 +158,29 @@ fn a_vault_open_to_others_is_not_used() {
     let refused = world.bartizan(["secret", "show", "KEY", "--reveal"]).output();
     assert!(!refused.status.success() && refused.stderr.contains("chmod 600"), "{refused}");
 }
+
+/// What a filter took out comes back only with the key that the vault keeps, and not without a word in the ledger.
+#[test]
+fn what_was_sealed_is_restored_with_the_vaults_key() {
+    World::each(|world| {
+        let text = "call jane.miller@contoso.com\n";
+        let redact =
+            |arguments: &[&str], text: &str| world.bartizan(["redact"]).args(arguments).stdin(text).success().stdout;
+        let early = world.bartizan(["redact", "--restore"]).stdin(text).output();
+        assert!(!early.status.success() && early.stderr.contains("REDACTION_KEY"), "{early}");
+        let first = redact(&["--style", "token"], text);
+        assert!(first.contains("[sealed:email:") && !first.contains("contoso"), "{first}");
+        // A rotated key seals anew, and what the old one sealed is not lost.
+        let other = world.home.write_home("other.key", "ab".repeat(32));
+        world.bartizan(["secret", "rotate", "REDACTION_KEY", "--file"]).arg(other).success();
+        let second = redact(&["--style", "token"], text);
+        assert_eq!(redact(&["--restore"], &format!("{first}{second}")), text.repeat(2));
+        assert_eq!((notes(&world, "secret.seal").len(), notes(&world, "secret.restore").len()), (2, 1));
+        world.verify();
+        // Elsewhere it is of no use.
+        let stranger = World::new(world.user());
+        redact(&["--style", "token"], text);
+        stranger.bartizan(["redact", "--style", "token"]).stdin(text).success();
+        assert_eq!(stranger.bartizan(["redact", "--restore"]).stdin(first.as_str()).success().stdout, first);
+    });
+}
