@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use bartizan_crypto::{PublicKey, SigningKey, key_file};
 use bartizan_gate::{Approver, Clock, Decider, Desk, Gate, Observer, Parts};
 use bartizan_ledger::{FileLedger, LedgerOptions, LedgerSigner, SystemClock, VerifyOptions};
-use bartizan_model::{Action, Outcome, Sighting, Verdict};
+use bartizan_model::{Action, Deed, Outcome, RequestNeeds, Sighting, Verdict};
 use bartizan_policy::{Exception, Look, PolicySet, Session};
 use bartizan_scan::{Redactor, Scanner};
 
@@ -141,6 +141,10 @@ impl PolicyDecider {
 impl Decider for PolicyDecider {
     fn decide(&self, action: &Action, sightings: &[Sighting]) -> Verdict {
         self.look(action, sightings, |set, look| set.decide_with(&action.deed, look).to_verdict())
+    }
+
+    fn needs(&self, deed: &Deed) -> RequestNeeds {
+        self.set().needs(deed)
     }
 
     fn begin(&self, action: &Action, sightings: &[Sighting], verdict: &Verdict) -> Result<(), Box<Verdict>> {

@@ -136,6 +136,8 @@ fn main() {
             query: None,
             body: Some(Content::Text(content.clone())),
             placeholders: Vec::new(),
+            headers: Vec::new(),
+            upgrade: None,
         };
         let received = Deed::ContentReceive {
             origin: Origin::Retrieved,

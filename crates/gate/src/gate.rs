@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bartizan_model::receipt::{PAYLOAD_TYPE, Statement};
 use bartizan_model::{
     Action, Approval, ApprovalReach, CONTENT_BYTES_MAX, Content, Deed, Digest, Effect, Outcome, OutcomeStatus, Record,
-    Refused, RunId, SealedReceipt, SecretUse, Sighting, Verdict, canonical,
+    Refused, RequestNeeds, RunId, SealedReceipt, SecretUse, Sighting, Verdict, canonical,
 };
 use bartizan_scan::{Mask, Redactor};
 use jiff::Timestamp;
@@ -357,6 +357,29 @@ impl Gate {
             let wanted = self.parts.secrets.wanted(&request);
             (request, wanted)
         })
+    }
+
+    /// What deciding over this request needs to know of it: whether its body must be at hand, and which headers stand in
+    /// its deed.
+    #[must_use]
+    pub fn needs(&self, deed: &Deed) -> RequestNeeds {
+        self.parts.decider.needs(deed)
+    }
+
+    /// Looks at a piece of what an admitted action carries on without its being at hand. Nothing is recorded: whoever
+    /// carries it stops, and its outcome says why.
+    ///
+    /// # Errors
+    /// The action would not be let through with this in it, and why: policy denies it, wants a person to decide, or
+    /// wants something taken out, which can't be done to what has begun to leave.
+    pub fn passing(&self, armed: &Armed, piece: &[u8]) -> Result<(), Box<Verdict>> {
+        let mut action = armed.action().clone();
+        if !action.deed.carry(piece) {
+            return Ok(());
+        }
+        let seen = self.sightings(&action);
+        let verdict = self.parts.decider.decide(&action, &seen);
+        if verdict.effect > armed.verdict().effect || verdict.redacts() { Err(Box::new(verdict)) } else { Ok(()) }
     }
 
     /// Takes values that are known out of bytes that come back, piece by piece; `None` where none is known.

@@ -5,7 +5,8 @@ use std::pin::Pin;
 use std::time::Duration;
 
 use bartizan_model::{
-    Action, Approval, Digest, Outcome, Record, SealedReceipt, SecretUse, Sighting, SightingClass, Verdict,
+    Action, Approval, Deed, Digest, Outcome, Record, RequestNeeds, SealedReceipt, SecretUse, Sighting, SightingClass,
+    Verdict,
 };
 use jiff::Timestamp;
 use zeroize::Zeroize as _;
@@ -17,6 +18,12 @@ pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 pub trait Decider: Send + Sync {
     /// The verdict over this action, in whose content a scanner saw this, under the policy in force. Changes nothing.
     fn decide(&self, action: &Action, sightings: &[Sighting]) -> Verdict;
+    /// What deciding over this request needs to know of it, beside what the deed says already. Cheap: it is asked of
+    /// every request, before its body is read.
+    fn needs(&self, deed: &Deed) -> RequestNeeds {
+        let _ = deed;
+        RequestNeeds::default()
+    }
     /// The action is about to be carried out under this verdict: takes what it needs from budgets, and remembers it.
     ///
     /// # Errors

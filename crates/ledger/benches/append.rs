@@ -31,6 +31,8 @@ fn record() -> Record {
             query: None,
             body: None,
             placeholders: Vec::new(),
+            headers: Vec::new(),
+            upgrade: None,
         },
         principal: Principal::boxed_agent("quiet-otter", Some("coding_assistant".into()), "alice"),
         run: Some(RunId::generate()),

@@ -94,6 +94,12 @@ pub enum Deed {
         /// The secrets it asks for by their placeholders.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         placeholders: Vec<SecretUse>,
+        /// Those of its headers that rules look at.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        headers: Vec<RequestHeader>,
+        /// The protocol it asks to change to, such as `websocket`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        upgrade: Option<String>,
     },
     /// Call a tool.
     #[serde(rename = "tool.call")]
@@ -178,6 +184,16 @@ pub enum Deed {
         /// The message.
         content: Content,
     },
+}
+
+/// A header of a request.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct RequestHeader {
+    /// Its name in lower case.
+    pub name: String,
+    /// Its value; bytes that are no UTF-8 are replaced.
+    pub value: String,
 }
 
 /// A secret that a request asks for: its placeholder stands in the request.
@@ -389,6 +405,14 @@ impl Deed {
         }
     }
 
+    /// Puts this piece of what streams in the place of a request's body, to be looked at by itself. Says whether the
+    /// deed is one that carries such a body.
+    pub fn carry(&mut self, piece: &[u8]) -> bool {
+        let Self::HttpRequest { body, .. } = self else { return false };
+        *body = Some(Content::Bytes(piece.to_vec()));
+        true
+    }
+
     /// The same deed with its content sealed: what digests are over and what the ledger keeps.
     #[must_use]
     pub fn sealed(&self) -> Cow<'_, Self> {
@@ -412,16 +436,20 @@ impl Deed {
                 content: content.as_ref().map(|_| nothing()),
             },
             Self::FilePatch { path, .. } => Self::FilePatch { path: path.clone(), patch: nothing() },
-            Self::HttpRequest { method, scheme, host, port, path, query, body, placeholders } => Self::HttpRequest {
-                method: method.clone(),
-                scheme: scheme.clone(),
-                host: host.clone(),
-                port: *port,
-                path: path.clone(),
-                query: query.clone(),
-                body: body.as_ref().map(|_| nothing()),
-                placeholders: placeholders.clone(),
-            },
+            Self::HttpRequest { method, scheme, host, port, path, query, body, placeholders, headers, upgrade } => {
+                Self::HttpRequest {
+                    method: method.clone(),
+                    scheme: scheme.clone(),
+                    host: host.clone(),
+                    port: *port,
+                    path: path.clone(),
+                    query: query.clone(),
+                    body: body.as_ref().map(|_| nothing()),
+                    placeholders: placeholders.clone(),
+                    headers: headers.clone(),
+                    upgrade: upgrade.clone(),
+                }
+            }
             Self::ContentReceive { origin, source, .. } => {
                 Self::ContentReceive { origin: *origin, source: source.clone(), content: nothing() }
             }

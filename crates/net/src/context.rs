@@ -47,6 +47,8 @@ pub(crate) struct Context {
     pub(crate) authority: Option<Arc<Authority>>,
     pub(crate) budget: EgressBudget,
     pub(crate) connections: Arc<Semaphore>,
+    /// Room for bodies that are at hand.
+    pub(crate) bodies: Arc<Semaphore>,
     pub(crate) tally: Tally,
     principal: Principal,
     run: RunId,
@@ -81,6 +83,7 @@ impl Context {
             authority: config.authority,
             budget: EgressBudget::new(config.limits.egress_bytes_max),
             connections: Arc::new(Semaphore::new(connections_possible(config.limits.connections_max))),
+            bodies: crate::at_hand::room(),
             tally: Tally::default(),
             principal: config.principal,
             run: config.run,

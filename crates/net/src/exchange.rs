@@ -10,23 +10,18 @@ use std::time::Duration;
 
 use bartizan_gate::Mask;
 use bartizan_model::OutcomeStatus;
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
-use crate::answer::{self, Answer, AnswerLength, AnswerReading};
-use crate::chunked::Chunked;
-use crate::flow::{Ended, Farewell, Flow, broken, stopped};
-use crate::head::{self, Afterwards, BodyLength, Head, Reading};
+use crate::answer::{self, Answer, AnswerReading};
+use crate::body::{Body, Failure, Reader, Sieve, chunk, send};
+use crate::flow::{Ended, Farewell, Flow, broken, refused_with, stopped};
+use crate::head::{self, Afterwards, Head, Reading};
 use crate::reply::Reply;
 use crate::requests::Admitted;
 use crate::traffic::{Direction, Meter};
 
 /// How much of a head is read at once, and kept by a connection that waits for its next request.
 const HEAD_READ_BYTES: usize = 4096;
-/// How much of a body is in memory at once.
-const BODY_READ_BYTES: usize = 64 * 1024;
-/// Largest JSON body that is read before the request is decided, so that secrets may stand in its fields; calls of APIs
-/// that take a key in a field are small.
-pub(crate) const BODY_AT_HAND_MAX: u64 = 1024 * 1024;
 /// Why an answer to a request with a secret is not passed on.
 pub(crate) const ENCODED: &str =
     "the server encoded its answer although it was asked not to, so a secret in it could not be found";
@@ -34,44 +29,6 @@ pub(crate) const ENCODED: &str =
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a connection may wait for its next request; browsers and pools give up after one to five minutes.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
-
-/// One side's incoming bytes with what was read ahead.
-pub(crate) struct Reader<R> {
-    from: R,
-    bytes: Vec<u8>,
-}
-
-impl<R: AsyncRead + Unpin> Reader<R> {
-    pub(crate) fn new(from: R, bytes: Vec<u8>) -> Self {
-        Self { from, bytes }
-    }
-
-    /// Appends what comes next; `false` at the end. Loses nothing when it is dropped while it waits.
-    async fn more(&mut self, most: usize) -> io::Result<bool> {
-        self.bytes.reserve(most);
-        Ok(self.from.read_buf(&mut self.bytes).await? > 0)
-    }
-
-    /// The stream itself.
-    pub(crate) fn stream(&mut self) -> &mut R {
-        &mut self.from
-    }
-
-    fn take(&mut self, length: usize) {
-        if length >= self.bytes.len() {
-            self.bytes.clear();
-        } else {
-            self.bytes.drain(..length);
-        }
-    }
-
-    /// Gives the buffer back while nothing is in it, so that an idle connection keeps none.
-    fn rest(&mut self) {
-        if self.bytes.is_empty() {
-            self.bytes = Vec::new();
-        }
-    }
-}
 
 /// The server's side.
 pub(crate) struct Server<S> {
@@ -89,16 +46,11 @@ pub(crate) struct Opening<C> {
     pub(crate) rest: Vec<u8>,
 }
 
-/// Why a request and its answer did not both come to an end.
-enum Failure {
-    /// The program's side broke off.
-    Client(io::Error),
-    /// The server's side broke off, or what it says can't be passed on.
-    Server(String),
-    /// What the program sends is ambiguous.
-    Malformed(String),
-    /// The run's budget is used up.
-    Budget,
+/// What follows a request's head.
+struct Following {
+    body: Body,
+    /// Whether further requests may follow.
+    keeps: bool,
 }
 
 /// How an answer ended.
@@ -136,11 +88,16 @@ impl Flow<'_> {
                 },
             };
             let keeps = head.is_kept();
-            let body = match self.body_at_hand(&head, &mut client, meter).await {
-                Ok(body) => body,
+            let mut asked = match self.ask(*head, scheme) {
+                Ok(asked) => asked,
+                Err(refused) => break refused_with(refused.detail(), refused.reply()),
+            };
+            let hold = asked.hold;
+            let (held, body) = match self.hold(&mut asked.head, hold, &mut client, &mut to, meter).await {
+                Ok(held) => held,
                 Err(ended) => break ended,
             };
-            let admitted = match self.admit_request(*head, scheme, body, self.left()).await {
+            let admitted = match self.admit_request(asked, held, self.left()).await {
                 Ok(admitted) => admitted,
                 Err(refused) => break refused_with(refused.detail(), refused.reply()),
             };
@@ -164,7 +121,7 @@ impl Flow<'_> {
             }
             let passed = match server.as_mut() {
                 Some(server) => tokio::select! {
-                    passed = self.pass(&admitted, keeps, &mut client, &mut to, server, &part) => passed,
+                    passed = self.pass(&admitted, Following { body, keeps }, &mut client, &mut to, server, &part) => passed,
                     ended = self.interrupted(meter, Some(&admitted.armed)) => Err(ended),
                 },
                 None => Err(broken("the server is gone")),
@@ -217,42 +174,11 @@ impl Flow<'_> {
         }
     }
 
-    /// The whole of a JSON body in a run that was lent secrets, so that placeholders in its fields are decided on.
-    async fn body_at_hand<R: AsyncRead + Unpin>(
-        &self,
-        head: &Head,
-        client: &mut Reader<R>,
-        meter: &Meter<'_>,
-    ) -> Result<Option<Vec<u8>>, Ended> {
-        let BodyLength::Exact(length @ 1..=BODY_AT_HAND_MAX) = head.body else { return Ok(None) };
-        if !self.context.gate.holds_secrets() || !head.is_json() || head.expects() {
-            return Ok(None);
-        }
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        while client.bytes.len() < length {
-            let more = tokio::select! {
-                more = tokio::time::timeout(HEAD_TIMEOUT, client.more(BODY_READ_BYTES)) => more,
-                ended = self.interrupted(meter, None) => return Err(ended),
-            };
-            match more {
-                Ok(Ok(true)) => {}
-                Ok(Ok(false)) => return Err(broken("the program broke off in a request")),
-                Ok(Err(error)) => return Err(broken(&error.to_string())),
-                Err(_) => {
-                    return Err(refused_with("the request's body did not arrive in time".to_owned(), Reply::timeout()));
-                }
-            }
-        }
-        let body = client.bytes.get(..length).map(<[u8]>::to_vec);
-        client.take(length);
-        Ok(body)
-    }
-
     /// Sends the request on and its answer back, at the same time: a server may answer before it has heard all.
     async fn pass<C, S>(
         &self,
         admitted: &Admitted,
-        keeps: bool,
+        following: Following,
         client: &mut Reader<ReadHalf<C>>,
         to_client: &mut WriteHalf<C>,
         server: &mut Server<S>,
@@ -262,17 +188,22 @@ impl Flow<'_> {
         C: AsyncRead + AsyncWrite,
         S: AsyncRead + AsyncWrite,
     {
+        let Following { mut body, keeps } = following;
         let begun = AtomicBool::new(false);
         let head = admitted.bytes(if keeps { Afterwards::Keep } else { Afterwards::Close });
         let Server { from, to } = server;
         let ended = {
             let upload = async {
                 send(&head, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server())?;
-                if let Some(body) = admitted.body() {
-                    return send(body, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server());
+                if let Some(whole) = admitted.body() {
+                    let framed = match body {
+                        Body::Reframed(_) | Body::Chunked(_) => Cow::Owned(chunk(whole, true)),
+                        Body::Exact(_) | Body::UntilClose => Cow::Borrowed(whole),
+                    };
+                    return send(&framed, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server());
                 }
-                let mut body = Body::of_request(admitted.head().body);
-                body.pass(client, to, meter, Direction::Sent, None).await
+                let sieve = admitted.sieve(&self.context.gate);
+                body.pass(admitted.ahead(), client, to, meter, Direction::Sent, sieve).await
             };
             let mask = self.context.gate.mask();
             let download = answers(admitted, mask, keeps, from, to_client, meter, &begun);
@@ -308,28 +239,18 @@ impl Flow<'_> {
                     let farewell = reply(Reply::bad_request(&reason));
                     Ended { status: OutcomeStatus::Stopped, detail: reason, farewell }
                 }
+                Failure::Held(reason) => {
+                    let farewell = reply(Reply::forbidden(&reason, &admitted.explain()));
+                    Ended { status: OutcomeStatus::Stopped, detail: reason, farewell }
+                }
                 Failure::Budget => stopped(&meter.exhausted()),
             }
         })
     }
 }
 
-impl Failure {
-    /// The same failure where the other side was written to.
-    fn at_server(self) -> Self {
-        match self {
-            Self::Client(error) => Self::Server(error.to_string()),
-            other => other,
-        }
-    }
-}
-
 fn unreachable(detail: String) -> Ended {
     Ended { status: OutcomeStatus::Failed, farewell: Farewell::Reply(Reply::bad_gateway(&detail)), detail }
-}
-
-fn refused_with(detail: String, reply: Reply) -> Ended {
-    Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Reply(reply) }
 }
 
 /// Says goodbye in the connection's own way. What is left to do is to drop the socket, or to reset it.
@@ -421,7 +342,8 @@ where
             continue;
         }
         let mut body = Body::of_answer(answer.body, mask.is_some());
-        body.pass(from, to, meter, Direction::Received, mask.as_mut()).await?;
+        let sieve = mask.as_mut().map_or(Sieve::Open, Sieve::Mask);
+        body.pass(&[], from, to, meter, Direction::Received, sieve).await?;
         return Ok(Answered { status: answer.status, keep });
     }
 }
@@ -448,137 +370,4 @@ async fn read_answer<R: AsyncRead + Unpin>(method: &str, from: &mut Reader<R>) -
             Err(error) => return Err(Failure::Server(format!("the server broke off: {error}"))),
         }
     }
-}
-
-/// One body on its way.
-enum Body {
-    Exact(u64),
-    Chunked(Chunked),
-    UntilClose,
-}
-
-impl Body {
-    fn of_request(length: BodyLength) -> Self {
-        match length {
-            BodyLength::Exact(length) => Self::Exact(length),
-            BodyLength::Chunked => Self::Chunked(Chunked::default()),
-        }
-    }
-
-    fn of_answer(length: AnswerLength, masked: bool) -> Self {
-        match length {
-            AnswerLength::Exact(length) => Self::Exact(length),
-            // Values are looked for across the borders of chunks, so the data is framed anew.
-            AnswerLength::Chunked if masked => Self::Chunked(Chunked::bare()),
-            AnswerLength::Chunked => Self::Chunked(Chunked::with_trailers()),
-            AnswerLength::UntilClose => Self::UntilClose,
-        }
-    }
-
-    /// Sends exactly this body; what follows it stays in the reader.
-    async fn pass<R, W>(
-        &mut self,
-        from: &mut Reader<R>,
-        to: &mut W,
-        meter: &Meter<'_>,
-        direction: Direction,
-        mut mask: Option<&mut Mask>,
-    ) -> Result<(), Failure>
-    where
-        R: AsyncRead + Unpin,
-        W: AsyncWrite + Unpin,
-    {
-        let sent = direction == Direction::Sent;
-        let written = |failure: Failure| if sent { failure.at_server() } else { failure };
-        loop {
-            let taken = match self {
-                Self::Exact(0) => return Ok(()),
-                Self::Exact(left) => {
-                    let here = usize::try_from(*left).unwrap_or(usize::MAX).min(from.bytes.len());
-                    *left -= u64::try_from(here).unwrap_or(*left);
-                    let bytes = from.bytes.get(..here).unwrap_or_default();
-                    let bytes = covered(bytes, mask.as_deref_mut(), *left == 0);
-                    send(&bytes, to, meter, direction).await.map_err(written)?;
-                    here
-                }
-                Self::Chunked(chunked) => {
-                    let mut out = Vec::with_capacity(from.bytes.len() + 64);
-                    let taken = chunked.pass(&from.bytes, &mut out).map_err(|error| {
-                        if sent { Failure::Malformed(error.to_string()) } else { Failure::Server(error.to_string()) }
-                    })?;
-                    if let Some(mask) = mask.as_deref_mut() {
-                        out = chunk(&covered(&out, Some(mask), chunked.is_done()), chunked.is_done());
-                    }
-                    send(&out, to, meter, direction).await.map_err(written)?;
-                    if chunked.is_done() {
-                        from.take(taken);
-                        return Ok(());
-                    }
-                    taken
-                }
-                Self::UntilClose => {
-                    let bytes = covered(&from.bytes, mask.as_deref_mut(), false);
-                    send(&bytes, to, meter, direction).await.map_err(written)?;
-                    from.bytes.len()
-                }
-            };
-            from.take(taken);
-            if matches!(self, Self::Exact(0)) {
-                return Ok(());
-            }
-            let read = |error: io::Error| {
-                if sent { Failure::Client(error) } else { Failure::Server(format!("the server broke off: {error}")) }
-            };
-            match from.more(BODY_READ_BYTES).await {
-                Ok(true) => {}
-                Ok(false) if matches!(self, Self::UntilClose) => {
-                    return send(&covered(&[], mask, true), to, meter, direction).await;
-                }
-                Ok(false) => return Err(read(io::ErrorKind::UnexpectedEof.into())),
-                Err(error) => return Err(read(error)),
-            }
-        }
-    }
-}
-
-/// The bytes with known values covered, as far as they can be told yet.
-fn covered<'a>(bytes: &'a [u8], mask: Option<&mut Mask>, is_last: bool) -> Cow<'a, [u8]> {
-    let Some(mask) = mask else { return Cow::Borrowed(bytes) };
-    let mut out = Vec::with_capacity(bytes.len());
-    mask.push(bytes, &mut out);
-    if is_last {
-        mask.finish(&mut out);
-    }
-    Cow::Owned(out)
-}
-
-/// One chunk of this data, and the end of the body after the last.
-fn chunk(data: &[u8], is_last: bool) -> Vec<u8> {
-    let mut out = Vec::with_capacity(data.len() + 32);
-    if !data.is_empty() {
-        out.extend_from_slice(format!("{:x}\r\n", data.len()).as_bytes());
-        out.extend_from_slice(data);
-        out.extend_from_slice(b"\r\n");
-    }
-    if is_last {
-        out.extend_from_slice(b"0\r\n\r\n");
-    }
-    out
-}
-
-/// Sends bytes under the meter, all the way out.
-async fn send<W: AsyncWrite + Unpin>(
-    bytes: &[u8],
-    to: &mut W,
-    meter: &Meter<'_>,
-    direction: Direction,
-) -> Result<(), Failure> {
-    if bytes.is_empty() {
-        return Ok(());
-    }
-    let granted = meter.grant(direction, bytes.len());
-    to.write_all(bytes.get(..granted).unwrap_or_default()).await.map_err(Failure::Client)?;
-    to.flush().await.map_err(Failure::Client)?;
-    meter.moved(direction, granted);
-    if granted < bytes.len() { Err(Failure::Budget) } else { Ok(()) }
 }

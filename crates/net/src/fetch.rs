@@ -92,6 +92,8 @@ impl Place {
             query: None,
             body,
             placeholders: Vec::new(),
+            headers: Vec::new(),
+            upgrade: None,
         })
     }
 }

@@ -286,7 +286,7 @@ pub(crate) fn stopped(reason: &str) -> Ended {
     Ended { status: OutcomeStatus::Stopped, detail: reason.to_owned(), farewell: Farewell::Reset }
 }
 
-fn refused_with(detail: String, reply: Reply) -> Ended {
+pub(crate) fn refused_with(detail: String, reply: Reply) -> Ended {
     Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Reply(reply) }
 }
 

@@ -4,6 +4,7 @@
 //! a server to have. What two parsers could read differently is refused: RFC 9112 allows that everywhere below.
 
 use bartizan_gate::Outgoing;
+use bartizan_model::RequestHeader;
 
 use crate::host::Host;
 
@@ -354,17 +355,60 @@ impl Head {
     /// Whether its body is JSON, by its own word.
     #[must_use]
     pub fn is_json(&self) -> bool {
-        let mut values = self.headers.iter().filter(|(name, _)| name.eq_ignore_ascii_case("content-type"));
-        values.any(|(_, value)| {
-            let kind = value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
-            kind == b"application/json" || kind.ends_with(b"+json")
-        })
+        self.kinds().any(|kind| kind == b"application/json" || kind.ends_with(b"+json"))
     }
 
-    /// Whether whoever sent it waits for a word before it sends the body.
+    /// Whether it is a call of gRPC, by its own word.
     #[must_use]
-    pub fn expects(&self) -> bool {
-        self.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("expect"))
+    pub(crate) fn is_grpc(&self) -> bool {
+        self.kinds().any(|kind| kind.starts_with(b"application/grpc"))
+    }
+
+    /// Its content types, in lower case and without parameters.
+    fn kinds(&self) -> impl Iterator<Item = Vec<u8>> {
+        let kind = |value: &[u8]| {
+            value.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii().to_ascii_lowercase()
+        };
+        self.values("content-type").map(kind)
+    }
+
+    /// Whether its body is compressed or otherwise encoded, by its own word.
+    #[must_use]
+    pub(crate) fn is_encoded(&self) -> bool {
+        self.values("content-encoding").any(|value| !value.trim_ascii().eq_ignore_ascii_case(b"identity"))
+    }
+
+    /// The values of this header.
+    pub(crate) fn values(&self, name: &str) -> impl Iterator<Item = &[u8]> {
+        self.headers
+            .iter()
+            .filter(move |(other, _)| other.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_slice())
+    }
+
+    /// This header as an action carries it, once for each time it stands there.
+    pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = RequestHeader> {
+        let name = name.to_owned();
+        let values: Vec<_> = self.values(&name).map(|value| String::from_utf8_lossy(value).into_owned()).collect();
+        values.into_iter().map(move |value| RequestHeader { name: name.clone(), value })
+    }
+
+    /// Takes out that whoever sent it waits for a word before it sends the body; says whether it does.
+    pub(crate) fn drop_expectation(&mut self) -> bool {
+        let before = self.headers.len();
+        self.headers.retain(|(name, value)| {
+            !(name.eq_ignore_ascii_case("expect") && value.trim_ascii().eq_ignore_ascii_case(b"100-continue"))
+        });
+        self.headers.len() < before
+    }
+
+    /// Tells the length of a body that was changed.
+    pub(crate) fn tell_length(&mut self, length: usize) {
+        for (name, value) in &mut self.headers {
+            if name.eq_ignore_ascii_case("content-length") {
+                *value = length.to_string().into_bytes();
+            }
+        }
     }
 
     /// The head as it goes upstream, for this path: hop-by-hop headers gone.

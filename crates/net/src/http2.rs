@@ -2,6 +2,7 @@
 //! behind the connection, which speaks HTTP/2 too. Bodies flow by the windows of the two sides, never faster than
 //! the slower one takes them; trailers and interim answers pass.
 
+use std::borrow::Cow;
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -21,9 +22,11 @@ use http::header::CONTENT_LENGTH;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use crate::exchange::{BODY_AT_HAND_MAX, ENCODED};
+use crate::at_hand::Hold;
+use crate::body::Sieve;
+use crate::exchange::ENCODED;
 use crate::flow::{Ended, Farewell, Flow, broken, stopped};
-use crate::head::{BodyLength, Head};
+use crate::head::Head;
 use crate::reply::Reply;
 use crate::requests::Admitted;
 use crate::traffic::{Direction, Meter};
@@ -45,8 +48,6 @@ const ERRORS_MAX: usize = 100;
 const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 /// How long streams have to close their entries when their connection is over.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// How long a body that is needed at hand may take.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The scheme of every request.
 const SCHEME: &str = "https";
 
@@ -56,6 +57,8 @@ enum Failure {
     Client,
     /// The server gave it up; with the reason, which tells a program whether it may try again.
     Server(Reason, String),
+    /// Policy holds back what streams past.
+    Held(String),
     /// The run's budget is used up.
     Budget,
 }
@@ -193,8 +196,18 @@ impl Flow<'_> {
         };
         let size = head.size();
         let mut body = body;
-        let at_hand = match self.stream_body_at_hand(&head, &mut body).await {
-            Ok(at_hand) => at_hand,
+        let mut asked = match self.ask(head, SCHEME) {
+            Ok(asked) => asked,
+            Err(refused) => return answer(&mut respond, &refused.reply()),
+        };
+        if matches!(asked.hold, Hold::Needed | Hold::Wanted { .. }) && asked.head.drop_expectation() {
+            let invited = Response::builder().status(100).body(()).map(|invited| respond.send_informational(invited));
+            if !matches!(invited, Ok(Ok(()))) {
+                return respond.send_reset(Reason::CANCEL);
+            }
+        }
+        let held = match self.hold_stream(&asked.head, asked.hold, &mut body).await {
+            Ok(held) => held,
             Err(reply) => return answer(&mut respond, &reply),
         };
         let admitted = {
@@ -204,7 +217,7 @@ impl Flow<'_> {
                     _ = poll_fn(|context| respond.poll_reset(context)) => {}
                 }
             };
-            self.admit_request(head, SCHEME, at_hand, gone).await
+            self.admit_request(asked, held, gone).await
         };
         let admitted = match admitted {
             Ok(admitted) => admitted,
@@ -225,33 +238,6 @@ impl Flow<'_> {
         counter.fetch_add(1, Ordering::Relaxed);
         let came_of_it = passed.as_ref().copied();
         self.close_request(admitted, came_of_it, Some(shared.address), &part).await;
-    }
-
-    /// The whole of a JSON body in a run that was lent secrets, as in HTTP/1.
-    async fn stream_body_at_hand(&self, head: &Head, body: &mut RecvStream) -> Result<Option<Vec<u8>>, Reply> {
-        let BodyLength::Exact(length @ 1..=BODY_AT_HAND_MAX) = head.body else { return Ok(None) };
-        if !self.context.gate.holds_secrets() || !head.is_json() || head.expects() {
-            return Ok(None);
-        }
-        let length = usize::try_from(length).unwrap_or(usize::MAX);
-        let mut bytes = Vec::with_capacity(length);
-        let read = async {
-            while let Some(data) = body.data().await {
-                let data = data.ok()?;
-                bytes.extend_from_slice(&data);
-                // A stream that has ended has no window to give back to.
-                let _ = body.flow_control().release_capacity(data.len());
-                if bytes.len() > length {
-                    return None;
-                }
-            }
-            (bytes.len() == length).then_some(bytes)
-        };
-        match tokio::time::timeout(BODY_TIMEOUT, read).await {
-            Ok(Some(bytes)) => Ok(Some(bytes)),
-            Ok(None) => Err(Reply::bad_request("the request's body is not as long as it says")),
-            Err(_) => Err(Reply::timeout()),
-        }
     }
 
     /// Sends the request on and its answer back, at the same time.
@@ -283,8 +269,9 @@ impl Flow<'_> {
             respond.send_reset(Reason::CANCEL);
             return Err(stopped(&meter.exhausted()));
         }
-        let filled = admitted.body().map(Bytes::copy_from_slice);
-        let ends = filled.is_none() && body.is_end_stream();
+        let whole = admitted.body().map(Bytes::copy_from_slice);
+        let nothing_follows = admitted.ahead().is_empty() && body.is_end_stream();
+        let ends = whole.as_ref().map_or(nothing_follows, Bytes::is_empty);
         let sent = ready.and_then(|mut upstream| upstream.send_request(request, ends));
         let (answered, mut upload) = match sent {
             Ok(sent) => sent,
@@ -298,9 +285,12 @@ impl Flow<'_> {
         let passed = {
             let sending = async {
                 if !ends {
-                    match filled {
-                        Some(filled) => push(filled, &mut upload, meter, Direction::Sent).await?,
-                        None => carry(&mut body, &mut upload, meter, Direction::Sent, None).await?,
+                    match whole {
+                        Some(whole) => push(whole, &mut upload, meter, Direction::Sent).await?,
+                        None => {
+                            let sieve = admitted.sieve(&self.context.gate);
+                            carry(admitted.ahead(), &mut body, &mut upload, meter, Direction::Sent, sieve).await?;
+                        }
                     }
                     let nothing = upload.send_data(Bytes::new(), true);
                     nothing.map_err(|error| from_server(&error))?;
@@ -329,6 +319,11 @@ impl Flow<'_> {
             Failure::Server(reason, detail) => {
                 respond.send_reset(reason);
                 failed(detail)
+            }
+            Failure::Held(reason) => {
+                upload.send_reset(Reason::CANCEL);
+                answer(respond, &Reply::forbidden(&reason, &admitted.explain()));
+                stopped(&reason)
             }
             Failure::Budget => {
                 upload.send_reset(Reason::CANCEL);
@@ -367,9 +362,11 @@ fn answer(respond: &mut SendResponse<Bytes>, reply: &Reply) {
         .header("content-length", text.len())
         .body(());
     let Ok(response) = response else { return respond.send_reset(Reason::INTERNAL_ERROR) };
-    // A program that has given up needs no answer.
-    if let Ok(mut stream) = respond.send_response(response, false) {
-        let _ = stream.send_data(Bytes::copy_from_slice(text.as_bytes()), true);
+    match respond.send_response(response, false) {
+        // A program that has given up needs no answer.
+        Ok(mut stream) => drop(stream.send_data(Bytes::copy_from_slice(text.as_bytes()), true)),
+        // Another answer has begun, so that nothing but its end can be said.
+        Err(_) => respond.send_reset(Reason::CANCEL),
     }
 }
 
@@ -429,7 +426,8 @@ async fn pass_answer(
     if ends {
         return Ok(status);
     }
-    carry(&mut body, &mut download, meter, Direction::Received, mask.as_mut()).await?;
+    let sieve = mask.as_mut().map_or(Sieve::Open, Sieve::Mask);
+    carry(&[], &mut body, &mut download, meter, Direction::Received, sieve).await?;
     let trailers = body.trailers().await.map_err(|error| from_server(&error))?;
     match trailers {
         Some(mut trailers) => {
@@ -445,15 +443,19 @@ async fn pass_answer(
 
 /// Passes a body's data. What was taken from one side is given back to its window once the other has room for it.
 async fn carry(
+    ahead: &[u8],
     from: &mut RecvStream,
     to: &mut SendStream<Bytes>,
     meter: &Meter<'_>,
     direction: Direction,
-    mut mask: Option<&mut Mask>,
+    mut sieve: Sieve<'_>,
 ) -> Result<(), Failure> {
     let upload = direction == Direction::Sent;
     let reading = |error: &h2::Error| if upload { Failure::Client } else { from_server(error) };
     let writing = |error: &h2::Error| if upload { from_server(error) } else { Failure::Client };
+    if !ahead.is_empty() {
+        push(sieved(Bytes::copy_from_slice(ahead), &mut sieve, false)?, to, meter, direction).await?;
+    }
     loop {
         let data = tokio::select! {
             data = from.data() => data,
@@ -466,11 +468,11 @@ async fn carry(
             }
         };
         let Some(data) = data else {
-            return push(covered(Bytes::new(), mask, true), to, meter, direction).await;
+            return push(sieved(Bytes::new(), &mut sieve, true)?, to, meter, direction).await;
         };
         let data = data.map_err(|error| reading(&error))?;
         let length = data.len();
-        push(covered(data, mask.as_deref_mut(), false), to, meter, direction).await?;
+        push(sieved(data, &mut sieve, false)?, to, meter, direction).await?;
         // A stream that has ended has no window to give back to.
         let _ = from.flow_control().release_capacity(length);
     }
@@ -503,15 +505,13 @@ async fn push(
     Ok(())
 }
 
-/// Data with known values covered, as far as they can be told yet.
-fn covered(data: Bytes, mask: Option<&mut Mask>, is_last: bool) -> Bytes {
-    let Some(mask) = mask else { return data };
-    let mut out = Vec::with_capacity(data.len());
-    mask.push(&data, &mut out);
-    if is_last {
-        mask.finish(&mut out);
-    }
-    out.into()
+/// The data as it may go on, as far as that can be told yet.
+fn sieved(data: Bytes, sieve: &mut Sieve<'_>, is_last: bool) -> Result<Bytes, Failure> {
+    let changed = match sieve.pass(&data, is_last).map_err(Failure::Held)? {
+        Cow::Borrowed(_) => None,
+        Cow::Owned(changed) => Some(changed),
+    };
+    Ok(changed.map_or(data, Bytes::from))
 }
 
 /// Covers values that are known in headers.

@@ -11,7 +11,8 @@ use tokio_rustls::server::TlsStream as ClientStream;
 use tokio_rustls::{LazyConfigAcceptor, StartHandshake};
 
 use crate::authority::{Authority, Speech};
-use crate::exchange::{Opening, Reader, farewell};
+use crate::body::Reader;
+use crate::exchange::{Opening, farewell};
 use crate::first::check_tls;
 use crate::flow::{Ended, Farewell, Flow, broken, stopped};
 use crate::host::Host;

@@ -7,7 +7,9 @@
 
 pub mod address;
 pub mod answer;
+mod at_hand;
 mod authority;
+mod body;
 pub mod chunked;
 mod context;
 mod dns;

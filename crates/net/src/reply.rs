@@ -52,6 +52,27 @@ impl Reply {
         Self { status: "408 Request Timeout", text }
     }
 
+    /// The request is larger than what can be decided over, or than it may be.
+    pub(crate) fn too_large(reason: &str) -> Self {
+        Self { status: "413 Content Too Large", text: format!("bartizan: {reason}\n") }
+    }
+
+    /// The request's body has a form that can't be decided over.
+    pub(crate) fn unsupported(reason: &str) -> Self {
+        Self { status: "415 Unsupported Media Type", text: format!("bartizan: {reason}\n") }
+    }
+
+    /// There is no room to look at the request.
+    pub(crate) fn busy(reason: &str) -> Self {
+        Self { status: "503 Service Unavailable", text: format!("bartizan: {reason}\n") }
+    }
+
+    /// What it says, for the ledger.
+    pub(crate) fn reason(&self) -> String {
+        let text = self.text.strip_prefix("bartizan: ").unwrap_or(&self.text);
+        text.lines().next().unwrap_or_default().to_owned()
+    }
+
     /// Status and text, for protocols that have their own form for them.
     pub(crate) fn parts(&self) -> (u16, &str) {
         let number = self.status.split(' ').next().and_then(|number| number.parse().ok());

@@ -4,10 +4,13 @@
 use std::future::Future;
 use std::time::Instant;
 
-use bartizan_gate::{Armed, Outgoing};
-use bartizan_model::{Deed, Outcome, OutcomeStatus};
+use bartizan_gate::{Armed, Gate, Outgoing};
+use bartizan_model::{Content, Deed, Outcome, OutcomeStatus};
+use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
+use crate::at_hand::{Held, Hold};
+use crate::body::{Sieve, Watch};
 use crate::context::Halt;
 use crate::first::check_request;
 use crate::flow::{Ended, Flow, outcome, stopped};
@@ -15,6 +18,16 @@ use crate::head::{Afterwards, Head, HeadError, Target};
 use crate::path;
 use crate::reply::Reply;
 use crate::traffic::Meter;
+
+/// A request in its one reading, before it is decided.
+pub(crate) struct Asked {
+    pub(crate) head: Head,
+    /// What becomes of its body first.
+    pub(crate) hold: Hold,
+    path: String,
+    query: Option<String>,
+    deed: Deed,
+}
 
 /// A request that may be sent on. It holds the armed action, so it has to be given back to be closed.
 pub(crate) struct Admitted {
@@ -26,7 +39,14 @@ pub(crate) struct Admitted {
     filled: Option<Outgoing>,
     /// Whether a value stands in it.
     carries_secret: bool,
+    /// Its body is at hand, and stands in the action.
+    whole: bool,
+    /// The beginning of a body that streams.
+    ahead: Vec<u8>,
+    /// Whether policy looks at what streams.
+    watched: bool,
     started: Instant,
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl Admitted {
@@ -38,9 +58,31 @@ impl Admitted {
         })
     }
 
-    /// The whole body, where it had to be at hand.
+    /// The whole body, where it is at hand: what was decided on.
     pub(crate) fn body(&self) -> Option<&[u8]> {
-        self.filled.as_ref()?.body.as_deref()
+        if !self.whole {
+            return None;
+        }
+        match (&self.filled, &self.armed.action().deed) {
+            (Some(filled), _) => filled.body.as_deref(),
+            (None, Deed::HttpRequest { body, .. }) => body.as_ref().and_then(Content::bytes),
+            _ => None,
+        }
+    }
+
+    /// The beginning of a body that streams.
+    pub(crate) fn ahead(&self) -> &[u8] {
+        &self.ahead
+    }
+
+    /// What a body that streams passes through.
+    pub(crate) fn sieve<'a>(&'a self, gate: &'a Gate) -> Sieve<'a> {
+        if self.watched { Sieve::Watch(Watch::new(gate, &self.armed)) } else { Sieve::Open }
+    }
+
+    /// The action as `bartizan policy explain` takes it.
+    pub(crate) fn explain(&self) -> String {
+        format!("http {}", self.armed.action().deed.target())
     }
 
     /// Whether a secret's value is on its way with it: its answer must be looked through.
@@ -70,6 +112,8 @@ pub(crate) enum Refused {
     Halted(Halt, String),
     /// A secret can't be put where it is bound to.
     Unfilled(String),
+    /// Its body is needed and can't be had.
+    Unread(Reply),
 }
 
 impl Refused {
@@ -77,6 +121,7 @@ impl Refused {
     pub(crate) fn detail(&self) -> String {
         match self {
             Self::Malformed(reason) | Self::Unfilled(reason) => reason.clone(),
+            Self::Unread(reply) => reply.reason(),
             Self::Halted(Halt::Refused(refusal), _) => format!("the request was refused: {refusal}"),
             Self::Halted(Halt::Withdrawn, _) => "the request was withdrawn".to_owned(),
         }
@@ -87,20 +132,14 @@ impl Refused {
         match self {
             Self::Malformed(reason) | Self::Unfilled(reason) => Reply::bad_request(reason),
             Self::Halted(halt, explain) => Reply::halted(halt, explain),
+            Self::Unread(reply) => reply.clone(),
         }
     }
 }
 
 impl Flow<'_> {
-    /// Takes one request through the gate; `gone` resolves when nobody waits for its answer any more. `body` is the
-    /// whole body, where it is at hand.
-    pub(crate) async fn admit_request(
-        &self,
-        head: Head,
-        scheme: &'static str,
-        body: Option<Vec<u8>>,
-        gone: impl Future<Output = ()>,
-    ) -> Result<Admitted, Refused> {
+    /// The request in its one reading, and what deciding over it needs.
+    pub(crate) fn ask(&self, head: Head, scheme: &'static str) -> Result<Asked, Refused> {
         check_request(&head, self.host, self.port).map_err(Refused::Malformed)?;
         let malformed = |reason: &str| Refused::Malformed(reason.to_owned());
         let (Target::Absolute { path, query, .. } | Target::Origin { path, query }) = &head.target else {
@@ -112,10 +151,7 @@ impl Flow<'_> {
         if head.upgrade.as_deref().is_some_and(|protocol| protocol != "h2c") {
             return Err(malformed("the rule decides single requests, and an upgraded connection has none"));
         }
-        let wanted = self.context.gate.wanted(|| head.outgoing(&path, query.as_deref(), body));
-        let (mut filled, placeholders) = wanted.map_or((None, Vec::new()), |(filled, wanted)| (Some(filled), wanted));
-        let carries_secret = !placeholders.is_empty();
-        let deed = Deed::HttpRequest {
+        let mut deed = Deed::HttpRequest {
             method: head.method.clone(),
             scheme: scheme.to_owned(),
             host: self.host.to_string(),
@@ -123,20 +159,50 @@ impl Flow<'_> {
             path: path.clone(),
             query: query.clone(),
             body: None,
-            placeholders,
+            placeholders: Vec::new(),
+            headers: Vec::new(),
+            upgrade: None,
         };
+        let needs = self.context.gate.needs(&deed);
+        let lent = self.context.gate.holds_secrets() && head.is_json();
+        let hold = Hold::of(&head, needs.body, lent).map_err(Refused::Unread)?;
+        if let Deed::HttpRequest { headers, .. } = &mut deed {
+            *headers = needs.headers.iter().flat_map(|name| head.named(name)).collect();
+        }
+        Ok(Asked { head, hold, path, query, deed })
+    }
+
+    /// Takes one request through the gate with what is known of its body; `gone` resolves when nobody waits for its
+    /// answer any more.
+    pub(crate) async fn admit_request(
+        &self,
+        asked: Asked,
+        held: Held,
+        gone: impl Future<Output = ()>,
+    ) -> Result<Admitted, Refused> {
+        let Asked { mut head, path, query, mut deed, .. } = asked;
+        let Held { whole, ahead, watched, room } = held;
+        let wanted = self.context.gate.wanted(|| head.outgoing(&path, query.as_deref(), whole.clone()));
+        let (mut filled, wanted) = wanted.map_or((None, Vec::new()), |(filled, wanted)| (Some(filled), wanted));
+        let carries_secret = !wanted.is_empty();
+        let length = whole.as_ref().map(Vec::len);
+        if let Deed::HttpRequest { body, placeholders, .. } = &mut deed {
+            *placeholders = wanted;
+            *body = whole.map(content);
+        }
         let explain = format!("http {}", deed.target());
         let armed = match self.context.admit(deed, self.process.clone(), gone).await {
             Ok(armed) => armed,
             Err(halt) => return Err(Refused::Halted(halt, explain)),
         };
         // Without what policy wants taken out of it.
-        let query = match &armed.action().deed {
-            Deed::HttpRequest { query, .. } => query.clone(),
-            _ => query,
+        let (query, body) = match &armed.action().deed {
+            Deed::HttpRequest { query, body, .. } => (query.clone(), body.as_ref().and_then(Content::bytes)),
+            _ => (query, None),
         };
         if let Some(filled) = &mut filled {
             filled.query.clone_from(&query);
+            filled.body = body.map(<[u8]>::to_vec);
             // What comes back is searched for values, which nobody could find in a compressed answer.
             filled.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
             filled.headers.push(("accept-encoding".to_owned(), b"identity".to_vec()));
@@ -146,8 +212,22 @@ impl Flow<'_> {
                 return Err(Refused::Unfilled(error.to_string()));
             }
             tell_length(filled);
+        } else if let Some(body) = body.filter(|body| Some(body.len()) != length) {
+            head.tell_length(body.len());
         }
-        Ok(Admitted { armed, head, path, query, filled, carries_secret, started: Instant::now() })
+        Ok(Admitted {
+            armed,
+            head,
+            path,
+            query,
+            filled,
+            carries_secret,
+            whole: length.is_some(),
+            ahead,
+            watched,
+            started: Instant::now(),
+            _room: room,
+        })
     }
 
     /// Closes a request's entry with what came of it.
@@ -186,6 +266,11 @@ impl Flow<'_> {
             () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),
         }
     }
+}
+
+/// Bytes as an action carries them.
+fn content(bytes: Vec<u8>) -> Content {
+    String::from_utf8(bytes).map_or_else(|error| Content::Bytes(error.into_bytes()), Content::Text)
 }
 
 /// A body that was filled in has another length.

@@ -201,6 +201,8 @@ fn request(text: &str) -> Option<Deed> {
         query,
         body: None,
         placeholders: Vec::new(),
+        headers: Vec::new(),
+        upgrade: None,
     })
 }
 

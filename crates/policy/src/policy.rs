@@ -50,6 +50,8 @@ pub(crate) struct Compiled {
     /// What becomes of text nothing was seen in; guards hold back the rest.
     pub(crate) prompts: Option<Section<Effect>>,
     pub(crate) guards: Vec<Box<dyn Guard>>,
+    /// Whether one of them looks at what stands in requests' bodies.
+    pub(crate) reads_bodies: bool,
 }
 
 impl Compiled {
@@ -128,6 +130,7 @@ impl Compiled {
                 default_place: section.default.as_ref().map(|default| default.place.clone()),
             }),
             guards: guards::compile(file, context, layer),
+            reads_bodies: false,
         }
     }
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use bartizan_model::{
-    ActionId, BundleRef, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, Risk, Verdict,
+    ActionId, ActionKind, BodyNeed, BundleRef, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus,
+    RequestNeeds, Risk, Verdict,
 };
 use serde::Serialize;
 
@@ -241,6 +242,21 @@ impl PolicySet {
         Decision::new(deed, ruling, findings, self.digest, self.bundle.as_ref())
     }
 
+    /// What deciding over this request needs to know of it, beside what the deed says already.
+    #[must_use]
+    pub fn needs(&self, deed: &Deed) -> RequestNeeds {
+        let mut needs = RequestNeeds::default();
+        if deed.kind() != ActionKind::HttpRequest {
+            return needs;
+        }
+        for layer in self.in_force() {
+            if layer.reads_bodies {
+                needs.body = needs.body.max(BodyNeed::Scanned);
+            }
+        }
+        needs
+    }
+
     /// The same by the user's policy and so many of those that narrow it, exceptions apart.
     pub(crate) fn decide_layers(&self, deed: &Deed, look: &Look<'_>, narrowing: usize) -> Decision<'_> {
         self.decide_over(self.in_force().take(narrowing.saturating_add(1)), deed, look, |_| true)
@@ -377,6 +393,8 @@ fn compile(policy: &Policy, layer: usize, names: &[String], context: &Context) -
     let mut compiled = Compiled::new(policy.file(), role, layer, context);
     compiled.guards.extend(policy.rego().map(|rego| guards::rego::guard(rego, context)));
     compiled.guards.extend(policy.wasm().map(|wasm| guards::wasm::guard(wasm, context)));
+    compiled.reads_bodies =
+        compiled.guards.iter().any(|guard| guard.interest().holds(ActionKind::HttpRequest) && guard.reads_bodies());
     compiled
 }
 

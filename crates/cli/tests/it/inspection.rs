@@ -6,18 +6,18 @@ use bartizan_testkit::{Authority, HttpServer, Output, Run, eventually, registry,
 
 use crate::world::{RAW, World};
 
-const HOST: &str = "registry.test";
+pub const HOST: &str = "registry.test";
 const PROXY: &str = crate::world::PROXY;
 
 /// A world with one TLS server that a rule with an `http` list is over. The authority is known outside only.
-struct Inspected {
-    world: World,
-    authority: Authority,
-    server: HttpServer,
+pub struct Inspected {
+    pub world: World,
+    pub authority: Authority,
+    pub server: HttpServer,
 }
 
 impl Inspected {
-    fn each(http: &str, test: impl Fn(&Self)) {
+    pub fn each(http: &str, test: impl Fn(&Self)) {
         World::each(|world| {
             let authority = Authority::new();
             let server = HttpServer::tls(&authority, &[HOST]);
@@ -31,7 +31,7 @@ impl Inspected {
         });
     }
 
-    fn policy(&self, http: &str, more: &str) {
+    pub fn policy(&self, http: &str, more: &str) {
         self.world.policy(&format!(
             "net:\n  default: deny\n  resolver: \"{{resolver}}\"\n  allow: [{{ host: {HOST}, ports: {}, private: true, http: {http} }}]\n{more}",
             self.server.port(),
@@ -39,20 +39,20 @@ impl Inspected {
     }
 
     /// A command in the box of somebody who trusts the test's authority.
-    fn run<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Run {
+    pub fn run<'a>(&self, command: impl IntoIterator<Item = &'a str>) -> Run {
         self.world.run(command).env("SSL_CERT_FILE", self.authority.path())
     }
 
-    fn curl(&self, arguments: &[&str]) -> Output {
+    pub fn curl(&self, arguments: &[&str]) -> Output {
         self.run(["curl", "-sS", "--max-time", "20"]).args(arguments).output()
     }
 
-    fn url(&self, path: &str) -> String {
+    pub fn url(&self, path: &str) -> String {
         self.server.url(HOST, path)
     }
 
     /// Status lines of these requests, each on a TLS connection of its own.
-    fn inside(&self, requests: &[String]) -> Vec<String> {
+    pub fn inside(&self, requests: &[String]) -> Vec<String> {
         let port = self.server.port().to_string();
         let output =
             self.run(["python3", "raw.py", HOST, &port, "tls"]).stdin(serde_json::to_vec(requests).unwrap()).success();

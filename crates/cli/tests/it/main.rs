@@ -15,6 +15,7 @@ mod world;
 
 mod approvals;
 mod basics;
+mod bodies;
 mod boxes;
 mod bundles;
 mod check;

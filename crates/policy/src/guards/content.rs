@@ -98,6 +98,14 @@ impl Guard for ContentGuard {
         Interest::of(&[HttpRequest, ToolCall, LlmRequest, MessageSend, BrowserAct, ComputerAct, FileWrite, FilePatch])
     }
 
+    fn reads_bodies(&self) -> bool {
+        let holds_back = |effect: &Option<At<ContentEffect>>| {
+            effect.as_ref().is_some_and(|effect| effect.value != ContentEffect::Allow)
+        };
+        let rules = self.rules.iter().any(|rule| rule.effect != ContentEffect::Allow);
+        rules || holds_back(&self.secret) || holds_back(&self.personal)
+    }
+
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
         for sighting in scene.look.sightings {
             let class = match sighting.class {

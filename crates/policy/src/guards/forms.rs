@@ -31,6 +31,10 @@ impl Guard for FormGuard {
         outgoing()
     }
 
+    fn reads_bodies(&self) -> bool {
+        self.patterns.iter().any(|pattern| pattern.value.effect > Effect::Allow)
+    }
+
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
         if self.patterns.is_empty() {
             return;

@@ -44,6 +44,11 @@ pub(crate) trait Guard: std::fmt::Debug + Send + Sync {
     /// The deeds it wants to see; it is asked about no others.
     fn interest(&self) -> Interest;
 
+    /// Whether what stands in a request's body may change what it finds.
+    fn reads_bodies(&self) -> bool {
+        false
+    }
+
     /// Looks at a deed. Called often and for the same deed again: it changes nothing.
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings);
 

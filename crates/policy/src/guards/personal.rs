@@ -73,6 +73,11 @@ impl Guard for ClassGuard {
         forms::outgoing()
     }
 
+    fn reads_bodies(&self) -> bool {
+        let classes = [&self.classes.internal, &self.classes.confidential, &self.classes.restricted];
+        classes.into_iter().flatten().any(|effect| effect.value > Effect::Allow)
+    }
+
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
         let (name, effect, risk) = match classify(scene.look.sightings) {
             Class::Public => return,

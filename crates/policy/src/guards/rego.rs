@@ -29,6 +29,10 @@ impl Guard for RegoGuard {
         Interest::ALL
     }
 
+    fn reads_bodies(&self) -> bool {
+        true
+    }
+
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
         let answer = self.known.with_input(scene, |input| self.rego.answer(input));
         let Some(effect) = answer.effect else { return };

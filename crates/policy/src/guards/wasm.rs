@@ -27,6 +27,10 @@ impl Guard for WasmGuard {
         Interest::ALL
     }
 
+    fn reads_bodies(&self) -> bool {
+        true
+    }
+
     fn check(&self, scene: &Scene<'_>, findings: &mut Findings) {
         let input = self.known.with_input(scene, |input| serde_json::to_string(input));
         let objections = match input {

@@ -238,7 +238,7 @@ proptest! {
         let _ = set.verdict(&bartizan_model::Deed::NetConnect { host: host.clone(), port });
         let _ = set.verdict(&bartizan_model::Deed::DnsQuery { name: host.clone(), record_type: path.clone() });
         let _ = set.verdict(&bartizan_model::Deed::FileWrite { path: path.clone(), operation: Some("rename".into()), content: None });
-        let _ = set.verdict(&bartizan_model::Deed::HttpRequest { method: "GET".into(), scheme: "http".into(), host, port, path: path.clone(), query: None, body: None, placeholders: Vec::new() });
+        let _ = set.verdict(&bartizan_model::Deed::HttpRequest { method: "GET".into(), scheme: "http".into(), host, port, path: path.clone(), query: None, body: None, placeholders: Vec::new(), headers: Vec::new(), upgrade: None });
         let _ = set.explain_action(&bartizan_model::Deed::ExecRun { program: path, args: vec![], cwd: None });
     }
 }

@@ -294,6 +294,8 @@ fn built_in_modules_hold_back_what_they_say() {
         query: None,
         body: None,
         placeholders: Vec::new(),
+        headers: Vec::new(),
+        upgrade: None,
     };
     let (permissive, standard, strict) = (set("permissive"), set("standard"), set("strict"));
     for set in [&permissive, &standard] {
