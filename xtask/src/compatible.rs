@@ -120,8 +120,8 @@ impl<'a> Compared<'a> {
     /// Whether both are definitions, and whoever knows the one knows how to write the other.
     fn widens(&self, before: &'a Value, now: &'a Value) -> bool {
         let both = reference(before).is_some() && reference(now).is_some();
-        let choices = |root: &'a Value, schema: &'a Value| list(resolve(root, schema), "oneOf").is_some();
-        if !both || !choices(self.before, before) || !choices(self.now, now) {
+        let has = |word: &str| resolve(self.before, before).get(word).and(resolve(self.now, now).get(word)).is_some();
+        if !both || !(has("oneOf") || has("properties")) {
             return false;
         }
         let seen = self.seen.clone();
@@ -226,5 +226,15 @@ mod tests {
         let before = schema("Effect", &["allow", "deny"]);
         assert_eq!(breaking(&before, &schema("Wider", &["allow", "redact", "deny"])), Vec::<String>::new());
         assert_eq!(breaking(&before, &schema("Other", &["allow", "redact"])).len(), 1);
+
+        let object = |name: &str, keys: &[&str]| {
+            let keys: serde_json::Map<_, _> =
+                keys.iter().map(|key| ((*key).to_owned(), json!({"type": "string"}))).collect();
+            json!({"type": "object", "properties": {"s": {"anyOf": [{"$ref": format!("#/$defs/{name}")}, {"type": "null"}]}},
+                "$defs": {name: {"type": "object", "properties": keys}}})
+        };
+        let before = object("Names", &["allow", "deny"]);
+        assert_eq!(breaking(&before, &object("Section", &["allow", "deny", "files"])), Vec::<String>::new());
+        assert_eq!(breaking(&before, &object("Section", &["allow", "files"])).len(), 1);
     }
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use bartizan_api::config::{SecretStoreKind, VaultSettings};
 use bartizan_gate::store::{SECRET_BYTES_MAX, SecretStore, SecretValue, StoreError};
-use bartizan_policy::{Grant, check_secret_name};
+use bartizan_policy::{Exposure, Grant, check_secret_name};
 use bartizan_scan::Known;
 use bartizan_vault::{AgeStore, Broker, EnvironmentStore, GRANTS_FILE, Grants, Kv2Login, Kv2Settings, Kv2Store, Loan};
 use jiff::Timestamp;
@@ -103,7 +103,7 @@ pub fn grants(home: &Home, names: &[String]) -> anyhow::Result<Vec<(String, Gran
 pub struct Asked {
     /// Its name.
     pub name: String,
-    /// The variable of the box that holds its placeholder.
+    /// The variable of the box that holds its placeholder; empty for none.
     pub variable: String,
     /// Its value is this process's variable of its name, and ends with the run.
     pub is_ephemeral: bool,
@@ -143,9 +143,20 @@ pub struct Lent {
 }
 
 impl Lent {
-    /// Lends a run what it was asked for, and what the user's policy binds and the vault has.
-    pub async fn lend(home: &Home, asked: &[Asked], bound: impl Iterator<Item = &str>) -> anyhow::Result<Self> {
+    /// Lends a run what it was asked for, what the box itself is to hold, and what the user's policy binds and the vault
+    /// has.
+    pub async fn lend(
+        home: &Home,
+        asked: &[Asked],
+        exposed: &[Exposure],
+        bound: impl Iterator<Item = &str>,
+    ) -> anyhow::Result<Self> {
         let mut asked = asked.to_vec();
+        for Exposure { name, .. } in exposed {
+            if !asked.iter().any(|one| one.name == *name) {
+                asked.push(Asked { name: name.clone(), variable: String::new(), is_ephemeral: false });
+            }
+        }
         let required = asked.len();
         for name in bound {
             if !asked.iter().any(|one| one.name == name) {
@@ -184,6 +195,8 @@ impl Lent {
             variables.push((name, variable));
         }
         let broker = Broker::new(loans, &known)?;
+        // What only the box itself holds has no variable with a placeholder.
+        variables.retain(|(_, variable): &(String, String)| !variable.is_empty());
         let placeholder = |(name, variable): (String, String)| Some((variable, broker.placeholder(&name)?.to_owned()));
         let variables = variables.into_iter().filter_map(placeholder).collect();
         Ok(Self { broker, known, variables, described, store })

@@ -10,6 +10,7 @@ use bartizan_model::{
 };
 use jiff::Timestamp;
 use zeroize::Zeroize as _;
+use zeroize::Zeroizing;
 
 /// A boxed future, as every asynchronous port returns.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -137,6 +138,9 @@ pub trait Fill: Send + Sync {
     /// # Errors
     /// A value can't stand where it is bound to, such as a line break in a header.
     fn fill(&self, request: &mut Outgoing) -> Result<(), SecretsError>;
+
+    /// The text with the values that were released for this destination in it, for what the box itself is to hold.
+    fn text(&self, destination: &str, text: &[u8]) -> Zeroizing<Vec<u8>>;
 }
 
 /// What was released for one action: nothing for most.
@@ -162,6 +166,12 @@ impl Released {
     /// As [`Fill::fill`].
     pub fn fill(&self, request: &mut Outgoing) -> Result<(), SecretsError> {
         self.0.as_ref().map_or(Ok(()), |released| released.fill(request))
+    }
+
+    /// The text with what was released for this destination; `None` where nothing was.
+    #[must_use]
+    pub fn text(&self, destination: &str, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        self.0.as_ref().map(|released| released.text(destination, text))
     }
 }
 

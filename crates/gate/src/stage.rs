@@ -1,7 +1,8 @@
 //! The stages of an action as types. None can be made outside this crate: every constructor is private to
 //! the gate, and none is `Clone`, so a stage is passed on exactly once.
 
-use bartizan_model::{Action, Approval, Digest, Sighting, Verdict};
+use bartizan_model::{Action, Approval, Deed, Digest, Sighting, Verdict};
+use zeroize::Zeroizing;
 
 use crate::clean::Clean;
 use crate::ports::{Outgoing, Position, Released, SecretsError};
@@ -128,6 +129,16 @@ impl Armed {
     /// A value can't stand where it is bound to.
     pub fn fill(&self, request: &mut Outgoing) -> Result<(), SecretsError> {
         self.released.fill(request)
+    }
+
+    /// The text with what was released for this very action in it, where the action hands a secret to the box itself.
+    /// `None` where nothing was.
+    #[must_use]
+    pub fn text(&self, text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
+        match &self.action().deed {
+            Deed::SecretUse { destination: Some(destination), .. } => self.released.text(destination, text),
+            _ => None,
+        }
     }
 
     /// The ledger entry that holds its intent.

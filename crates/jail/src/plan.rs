@@ -96,11 +96,22 @@ pub struct Link {
     pub target: OsString,
 }
 
-/// A generated file, readable by everyone.
+/// A generated file, readable by everyone in the box.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Text {
     pub path: OsString,
     pub content: Vec<u8>,
+    /// Only its owner reads it, as programs demand of keys, and without it the box is not started.
+    pub is_private: bool,
+}
+
+impl Drop for Text {
+    fn drop(&mut self) {
+        if self.is_private {
+            self.content.fill(0);
+            std::hint::black_box(&self.content);
+        }
+    }
 }
 
 /// One hard `setrlimit` value; `resource` is the kernel's number.

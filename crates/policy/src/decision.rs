@@ -235,8 +235,13 @@ impl Cause<'_> {
 }
 
 fn injects(deed: &Deed) -> Vec<(String, String)> {
-    let Deed::HttpRequest { placeholders, .. } = deed else { return Vec::new() };
-    placeholders.iter().map(|wanted| (wanted.name.clone(), wanted.at.clone())).collect()
+    match deed {
+        Deed::HttpRequest { placeholders, .. } => {
+            placeholders.iter().map(|wanted| (wanted.name.clone(), wanted.at.clone())).collect()
+        }
+        Deed::SecretUse { name, destination: Some(destination) } => vec![(name.clone(), destination.clone())],
+        _ => Vec::new(),
+    }
 }
 
 /// The risk by the table, a step more when policy holds the deed back.

@@ -72,6 +72,7 @@ pub fn examples(file: &PolicyFile, context: &Context) -> Vec<Example> {
         }
     }
     if let Some(section) = &file.secrets {
+        let section = &section.names;
         let names = |list: &Option<Vec<At<String>>>| list.iter().flatten().map(|name| plain(&name.value)).collect();
         let all: [Vec<String>; 3] = [names(&section.allow), names(&section.ask), names(&section.deny)];
         cases.extend(all.into_iter().flatten().map(|name| format!("secret {name}")));

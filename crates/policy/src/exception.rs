@@ -229,6 +229,8 @@ fn take(file: &mut PolicyFile, entry: &Entry) -> bool {
         ($($section:ident: $($list:ident)+;)+) => {
             match (entry.section.as_str(), entry.list.as_deref()) {
                 ("flow", None) => from(Some(&mut file.flow), entry.index),
+                ("secrets", Some("ask")) => from(file.secrets.as_mut().map(|section| &mut section.names.ask), entry.index),
+                ("secrets", Some("deny")) => from(file.secrets.as_mut().map(|section| &mut section.names.deny), entry.index),
                 $($((stringify!($section), Some(stringify!($list))) => {
                     from(file.$section.as_mut().map(|section| &mut section.$list), entry.index)
                 })+)+
@@ -241,7 +243,6 @@ fn take(file: &mut PolicyFile, entry: &Entry) -> bool {
         exec: ask deny;
         net: ask deny;
         tools: ask deny;
-        secrets: ask deny;
         models: ask deny;
         messages: ask deny;
         browser: ask deny;

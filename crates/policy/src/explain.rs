@@ -4,6 +4,7 @@ use std::path::Path;
 
 use bartizan_model::{Deed, Effect, RuleRef, Verdict};
 
+use crate::exposed::{Exposure, Held};
 use crate::files::{FileFound, List};
 use crate::host::Host;
 use crate::language::{CgroupLevel, PolicyFile, RootLevel};
@@ -25,7 +26,7 @@ pub struct Explanation {
 /// What one layer enforces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LayerExplanation {
-    /// `mounts`, `landlock`, `seccomp`, `nftables`, `dns`, `proxy`, `exec`, `guards`, `limits` or `env`.
+    /// `mounts`, `landlock`, `seccomp`, `nftables`, `dns`, `proxy`, `exec`, `guards`, `limits`, `env` or `secrets`.
     pub layer: &'static str,
     /// Sentences for a person.
     pub lines: Vec<String>,
@@ -106,6 +107,7 @@ impl PolicySet {
                 layer("guards", self.guard_lines()),
                 layer("limits", limit_lines(&layers)),
                 layer("env", env_lines(&layers.env)),
+                layer("secrets", secret_lines(&layers.secrets)),
             ],
         }
     }
@@ -324,9 +326,12 @@ impl Compiled {
                     section.rules.visit(server, name, arguments, |number| all(&section.rules.rules, number));
                 }
             }
-            Deed::SecretUse { name, .. } => {
+            Deed::SecretUse { name, destination } => {
                 if let Some(section) = &self.secrets {
-                    section.rules.visit("", name, &serde_json::Value::Null, |number| all(&section.rules.rules, number));
+                    let destination = destination.as_deref().unwrap_or_default();
+                    section
+                        .rules
+                        .visit(destination, name, &serde_json::Value::Null, |number| all(&section.rules.rules, number));
                 }
             }
             _ => {}
@@ -395,6 +400,15 @@ fn limit_lines(layers: &crate::layers::Layers) -> Vec<String> {
         .into(),
     );
     lines
+}
+
+fn secret_lines(secrets: &[Exposure]) -> Vec<String> {
+    let line = |exposed: &Exposure| match &exposed.held {
+        Held::File(path) => format!("the box itself holds `{}` in the file `{}`", exposed.name, path.display()),
+        Held::Variable(variable) => format!("the box itself holds `{}` in the variable `{variable}`", exposed.name),
+    };
+    let lines: Vec<String> = secrets.iter().map(line).collect();
+    if lines.is_empty() { vec!["the box holds placeholders only".to_owned()] } else { lines }
 }
 
 fn env_lines(env: &crate::layers::EnvLayer) -> Vec<String> {

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use bartizan_model::Effect;
 
+use crate::exposed::{Exposure, exposures};
 use crate::files::{Hold, List, PathAccess, Paths, Restriction};
 use crate::language::{CgroupLevel, Env, Limits, PolicyFile, RootLevel};
 use crate::path;
@@ -31,6 +32,8 @@ pub struct Layers {
     pub files: FileLayer,
     /// The environment.
     pub env: EnvLayer,
+    /// Secrets that the box itself holds.
+    pub secrets: Vec<Exposure>,
     /// Control group, rlimits and the proxy's counters.
     pub limits: LimitsLayer,
     /// How the box is built.
@@ -135,6 +138,7 @@ impl PolicySet {
         Layers {
             files: self.file_layer(),
             env: env_layer(user.env.as_ref(), &narrowing),
+            secrets: user.secrets.iter().flat_map(|secrets| exposures(secrets, &self.context)).collect(),
             limits: limits_layer(&all.iter().filter_map(|file| file.limits.as_ref()).collect::<Vec<_>>()),
             r#box: box_level(user, &narrowing),
             net: NetLayer { inspects_http: inspects_http(&all) || !self.bound_secrets().is_empty(), ..net_layer(user) },

@@ -259,7 +259,7 @@ impl Lint<'_> {
                 self.warn(&rule.place, "every tool of every server may be called; name the servers".into());
             }
         }
-        for name in file.secrets.iter().flat_map(|secrets| secrets.allow.iter().flatten()) {
+        for name in file.secrets.iter().flat_map(|secrets| secrets.names.allow.iter().flatten()) {
             if Wildcard::new(&name.value).is_any() {
                 self.warn(&name.place, "every secret may be used; name them".into());
             }
@@ -287,7 +287,8 @@ impl Lint<'_> {
 
     /// Conditions that can't come about.
     fn flow(&mut self, file: &PolicyFile) {
-        for names in [&file.secrets, &file.models, &file.messages].into_iter().flatten() {
+        let secrets = file.secrets.as_ref().map(|secrets| &secrets.names);
+        for names in [secrets, file.models.as_ref(), file.messages.as_ref()].into_iter().flatten() {
             self.shadowed_names(names);
         }
         let policies = std::iter::once(self.set.user.file()).chain(self.set.narrowing().map(|policy| policy.file()));
@@ -388,6 +389,11 @@ impl Lint<'_> {
         }
         for value in file.env.iter().flat_map(|env| env.set.iter().flatten()).map(|(_, value)| value) {
             self.warn(&value.place, "a project's policy only narrows; `env.set` counts only in the user's".into());
+        }
+        let exposed = file.secrets.iter().flat_map(|secrets| [&secrets.files, &secrets.env]).flatten().flatten();
+        for (_, text) in exposed {
+            let message = "a project's policy only narrows; `secrets.files` and `secrets.env` count only in the user's";
+            self.warn(&text.place, message.into());
         }
         for rule in file.net.iter().flat_map(|net| [&net.allow, &net.ask]).flatten().flatten() {
             if rule.value.address.is_some() || rule.value.private {

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use crate::args::Args;
 use crate::context::Context;
-use crate::language::{Browser, Computer, NameRules, Tools};
+use crate::exposed::exposures;
+use crate::language::{Browser, Computer, NameRules, Secrets, Tools};
 use crate::pattern::{Wildcard, rank};
 use crate::place::At;
 use crate::rule::{Best, RuleInfo, id};
@@ -40,20 +41,29 @@ impl Names {
         compiled
     }
 
-    /// A list of names. With a slash in a pattern the part before it is about the first name, else the first is empty
-    /// or anything.
+    /// A list of names. With a slash in a pattern the part before it is about the first name, else the first is anything.
     pub(crate) fn plain(section: &str, names: &NameRules, default: Effect) -> Self {
         let mut compiled = Self::new(default);
         for (effect, list) in [(Effect::Allow, &names.allow), (Effect::Ask, &names.ask), (Effect::Deny, &names.deny)] {
             for (index, name) in list.iter().flatten().enumerate() {
                 let (first, second) = match name.value.split_once('/') {
                     Some((first, second)) if section != "secrets" => (first, second),
-                    _ => (if section == "secrets" { "" } else { "*" }, name.value.as_str()),
+                    _ => ("*", name.value.as_str()),
                 };
                 compiled.push(section, effect, index, name, first, second);
             }
         }
         compiled
+    }
+
+    /// What the box itself holds needs no other leave, and only there.
+    pub(crate) fn expose(&mut self, secrets: &Secrets, context: &Context) {
+        for exposed in exposures(secrets, context) {
+            let destination = exposed.destination();
+            let rule = RuleInfo::new(exposed.rule, &exposed.text, &exposed.source, Effect::Allow, u32::MAX);
+            self.rules.push(rule);
+            self.patterns.push((Wildcard::new(&destination), Wildcard::new(&exposed.name)));
+        }
     }
 
     pub(crate) fn browser(browser: &Browser, default: Effect) -> Self {

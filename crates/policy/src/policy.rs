@@ -114,7 +114,12 @@ impl Compiled {
                 rules: Names::tools(&section, default(&section.default, section.allow.is_some()), context),
                 default_place: place(&section.default, &[&section.allow], role),
             }),
-            secrets: named("secrets", file.secrets.as_ref()),
+            secrets: named("secrets", file.secrets.as_ref().map(|secrets| &secrets.names)).map(|mut section| {
+                if let (Some(secrets), Role::User) = (&file.secrets, role) {
+                    section.rules.expose(secrets, context);
+                }
+                section
+            }),
             models: named("models", file.models.as_ref()),
             messages: named("messages", file.messages.as_ref()),
             browser: present(file.browser.as_ref(), role).map(|section| Section {
@@ -209,7 +214,9 @@ impl Compiled {
                 let found = section.rules.decide(server, name, arguments);
                 Some(section.ruling("tools", &section.rules.rules, found, section.rules.default))
             }
-            Deed::SecretUse { name, .. } => Some(self.secrets.as_ref()?.names("secrets", "", name)),
+            Deed::SecretUse { name, destination } => {
+                Some(self.secrets.as_ref()?.names("secrets", destination.as_deref().unwrap_or_default(), name))
+            }
             Deed::LlmRequest { provider, model, .. } => {
                 Some(self.models.as_ref()?.names("models", provider.as_deref().unwrap_or_default(), model))
             }

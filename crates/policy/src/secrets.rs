@@ -135,11 +135,13 @@ pub(crate) fn position(text: &str) -> Result<String, String> {
     }
 }
 
-/// The one secret a text names by `${NAME}`.
+/// The one secret a text in a request names by `${NAME}`.
 pub(crate) fn secret_in(text: &str) -> Option<&str> {
-    if text.len() > TEXT_BYTES_MAX || text.chars().any(char::is_control) {
-        return None;
-    }
+    one_secret(text).filter(|_| text.len() <= TEXT_BYTES_MAX && !text.chars().any(char::is_control))
+}
+
+/// The one secret a text of any form names by `${NAME}`.
+pub(crate) fn one_secret(text: &str) -> Option<&str> {
     let (_, rest) = text.split_once("${")?;
     let (name, after) = rest.split_once('}')?;
     (!after.contains("${") && check_secret_name(name).is_ok()).then_some(name)

@@ -51,6 +51,7 @@ async fn one(place: &Path, round: usize, cgroup: Demand) -> Duration {
         readonly: Vec::new(),
         mask: Vec::new(),
         texts: Vec::new(),
+        secrets: Vec::new(),
         guard_names: vec![".git/hooks/**".to_owned()],
         gate_exec: false,
         limits: Limits::default(),

@@ -105,7 +105,7 @@ fn check(spec: &BoxSpec) -> Result<(), StartError> {
     }
     let paths = [&spec.read, &spec.write, &spec.readonly, &spec.mask];
     let singles = [&spec.cwd, &spec.home, &spec.run_dir];
-    let texts = spec.texts.iter().map(|(path, _)| path);
+    let texts = spec.texts.iter().map(|(path, _)| path).chain(spec.secrets.iter().map(|(path, _)| path));
     for path in paths.into_iter().flatten().chain(singles).chain(texts) {
         let plain = path.is_absolute()
             && !path.components().any(|component| component == Component::ParentDir)
@@ -256,7 +256,8 @@ fn resource_limits(limits: &Limits) -> Vec<ResourceLimit> {
 
 /// Files laid over the host's. Every DNS question is answered by Bartizan, whatever its address.
 fn texts(identity: Identity, home: &Path, has_etc: bool) -> Vec<Text> {
-    let text = |path: &str, content: &str| Text { path: path.into(), content: content.as_bytes().to_vec() };
+    let text =
+        |path: &str, content: &str| Text { path: path.into(), content: content.as_bytes().to_vec(), is_private: false };
     let mut all = vec![
         text("/etc/resolv.conf", "nameserver 127.0.0.1\noptions timeout:5 attempts:2\n"),
         text("/etc/hosts", "127.0.0.1 localhost box\n::1 localhost ip6-localhost ip6-loopback\n"),
@@ -282,7 +283,13 @@ fn texts(identity: Identity, home: &Path, has_etc: bool) -> Vec<Text> {
 
 /// The files that the specification brings.
 fn laid(spec: &BoxSpec) -> impl Iterator<Item = Text> {
-    spec.texts.iter().map(|(path, content)| Text { path: path.into(), content: content.clone() })
+    let public = spec.texts.iter().map(|(path, content)| (path, content.as_slice(), false));
+    let private = spec.secrets.iter().map(|(path, value)| (path, value.expose(), true));
+    public.chain(private).map(|(path, content, is_private)| Text {
+        path: path.into(),
+        content: content.to_vec(),
+        is_private,
+    })
 }
 
 #[cfg(test)]

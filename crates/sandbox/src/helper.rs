@@ -61,7 +61,12 @@ fn sealed(name: &CStr, content: &[u8], executable: bool) -> io::Result<OwnedFd> 
 
 /// Starts the janitor in a session of its own, with exactly the descriptors it expects.
 pub(crate) fn spawn(plan: &JailPlan, handed: &Handed<'_>) -> io::Result<Pid> {
-    let plan = sealed(c"bartizan-plan", &encode(plan), false)?;
+    let mut encoded = encode(plan);
+    let plan = sealed(c"bartizan-plan", &encoded, false);
+    // It may hold what the box is to keep to itself.
+    encoded.fill(0);
+    std::hint::black_box(&encoded);
+    let plan = plan?;
     let [input, output, error] = handed.stdio;
     let wanted = [
         (&plan, Descriptor::PLAN),

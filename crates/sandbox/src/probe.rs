@@ -157,6 +157,7 @@ fn try_box(run: &str, directory: &Path) -> Result<Vec<LayerProbe>, StartError> {
         readonly: Vec::new(),
         mask: Vec::new(),
         texts: Vec::new(),
+        secrets: Vec::new(),
         guard_names: vec![".git".to_owned()],
         gate_exec: true,
         limits: Limits::default(),

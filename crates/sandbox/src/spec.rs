@@ -5,6 +5,8 @@ use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use bartizan_gate::store::SecretValue;
+
 /// The specification of one box. Paths are absolute.
 #[derive(Debug)]
 pub struct BoxSpec {
@@ -29,6 +31,8 @@ pub struct BoxSpec {
     pub mask: Vec<PathBuf>,
     /// Files laid over what the host has, readable by everyone in the box and writable by nobody.
     pub texts: Vec<(PathBuf, Vec<u8>)>,
+    /// The same with a secret in them: only the program's own account reads them.
+    pub secrets: Vec<(PathBuf, SecretValue)>,
     /// Names whose making is asked. A pattern is a row of name patterns separated by `/`, in which
     /// `*` stands for any part of a name and letter case is ignored. It is held against the last
     /// names of the path: `.envrc`, `.vscode/tasks.json`, `.git`. Ending in `/**` it also covers

@@ -209,6 +209,10 @@ impl Fill for Filling {
         let filled = walk(request, &mut |at, text| Some(self.filled(at, text)));
         filled.map_err(|error| SecretsError { reason: format!("a secret can't be put into the request: {error}") })
     }
+
+    fn text(&self, destination: &str, text: &[u8]) -> Text {
+        self.filled(destination, text)
+    }
 }
 
 #[cfg(test)]

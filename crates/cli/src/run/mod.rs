@@ -3,6 +3,7 @@
 mod control;
 mod environment;
 mod events;
+mod held;
 mod reload;
 mod specification;
 mod streams;
@@ -21,7 +22,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use bartizan_api::control::{BoxStatus, LayerState};
 use bartizan_gate::{AppendError, Armed, Decision, Observer};
 use bartizan_ledger::{Index, close_unknown};
@@ -40,6 +41,7 @@ use crate::policies::{Choice, Policies};
 use crate::reload::Reloader;
 use crate::run::control::Controlled;
 use crate::run::events::Tally;
+use crate::run::held::HeldInside;
 use crate::run::streams::Streams;
 use crate::run::warden::Subject;
 use crate::secrets::{Asked, Lent};
@@ -191,7 +193,9 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     choice.lent = wanted.secrets.iter().map(|asked| asked.name.clone()).collect();
     let policies = Policies::load(home, &choice, &workspace)?;
     crate::policies::check_workspace(&policies)?;
-    let lent = Lent::lend(home, &wanted.secrets, policies.set.bound_secrets().into_iter()).await?;
+    let layers = policies.set.layers();
+    let bound = policies.set.bound_secrets();
+    let lent = Lent::lend(home, &wanted.secrets, &layers.secrets, bound.into_iter()).await?;
     bartizan_sandbox::collect_leftovers(&home.runs())
         .map(drop)
         .or_else(|error| gone_is_fine(Err(error)))
@@ -203,7 +207,6 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     let mut mark = OpenMark::make(home, &run)?;
     let name = wanted.name.clone().unwrap_or_else(|| default_name(&wanted.command));
     let subject = Subject::new(&name, &policies, &run);
-    let layers = policies.set.layers();
     let mut inspection = specification::inspection(&layers, &run)?;
     let roots = inspection.as_ref().map_or(&[][..], |inspection| &inspection.variables);
     let outside = std::env::vars_os();
@@ -219,14 +222,23 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
         None,
     );
     let texts = inspection.as_mut().map(|inspection| std::mem::take(&mut inspection.files)).unwrap_or_default();
-    let place = specification::Place { run: &run, policies: &policies, directory: &directory.0, texts };
-    let prepare = || Preparing::begin(place, &layers, environment, &wanted.command);
+    let prepare = |mut held: HeldInside| {
+        let environment = held.beside(environment);
+        let place = specification::Place {
+            run: &run,
+            policies: &policies,
+            directory: &directory.0,
+            texts,
+            secrets: held.files,
+        };
+        Preparing::begin(place, &layers, environment, &wanted.command)
+    };
     // An empty box is no deed: it is built beside the opening of the ledger unless a person is to be asked first.
     // Only `start` needs the gate's leave, and shows it.
     let (early, late) = match policies.set.decide_with(&action.deed, &Look { caught: true, ..Look::default() }).effect()
     {
-        Effect::Allow => (Some(prepare()), None),
-        Effect::Ask | Effect::Deny => (None, Some(prepare)),
+        Effect::Allow if layers.secrets.is_empty() => (Some(prepare(HeldInside::default())), None),
+        _ => (None, Some(prepare)),
     };
 
     let tally = Arc::new(Tally::default());
@@ -266,7 +278,11 @@ pub async fn run(home: &Home, style: Style, wanted: Wanted) -> anyhow::Result<Ex
     for message in &lent.described {
         wired.gate.note(Some(run.clone()), "secret.lend", message, BTreeMap::new()).await?;
     }
-    let preparing = early.or_else(|| late.map(|prepare| prepare())).context("the box was not prepared")?;
+    let preparing = match (early, late) {
+        (Some(early), _) => early,
+        (None, Some(prepare)) => inside.hand_over(&layers.secrets, &lent).await.and_then(prepare),
+        (None, None) => Err(anyhow!("the box was not prepared")),
+    };
     let (result, traffic) = tokio::select! {
         carried = inside.carry_out(&armed, &layers, preparing) => carried,
         never = lent.keep() => match never {},

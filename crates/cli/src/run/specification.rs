@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use bartizan_gate::store::SecretValue;
 use bartizan_model::RunId;
 use bartizan_net::{Inspection, Ipv6Sockets, NamespaceSockets, NetLimits};
 use bartizan_policy::language::{CgroupLevel, RootLevel};
@@ -23,6 +24,8 @@ pub struct Place<'a> {
     pub directory: &'a Path,
     /// What is laid over the host's files inside.
     pub texts: Vec<(PathBuf, Vec<u8>)>,
+    /// Files of the box's own with a secret in them.
+    pub secrets: Vec<(PathBuf, SecretValue)>,
 }
 
 /// The box as the policy wants it.
@@ -46,6 +49,7 @@ pub fn specification(
         readonly: view.readonly,
         mask: view.mask,
         texts: place.texts,
+        secrets: place.secrets,
         guard_names: layers.files.guard_names.clone(),
         gate_exec: true,
         limits: limits(&layers.limits),

@@ -9,7 +9,7 @@ use bartizan_testkit::http::{Request, Response};
 use bartizan_testkit::{Authority, HttpServer, Output, Run, User};
 use serde_json::Value;
 
-use crate::secrets::holding;
+use crate::secrets::{holding, set};
 use crate::world::World;
 
 /// A value nobody else writes and that no detector knows by its form.
@@ -453,4 +453,44 @@ fn ephemeral_secrets_are_kept_nowhere_and_end_with_the_run() {
     assert_ne!(Api::last(&api.plain).header("x-key"), Some(value));
     let missing = api.world.run_with(["--ephemeral-secret", "NOT_SET"], ["true"]).output();
     assert!(missing.code() == 125 && missing.stderr.contains("NOT_SET"), "{missing}");
+}
+
+/// A tool that must have a file gets one in memory, a variable holds a value only where policy says so, and each hand-over
+/// is decided and on record.
+#[test]
+fn the_box_holds_what_policy_says_and_nothing_else() {
+    World::each(|world| {
+        set(&world, "KEY", CANARY);
+        let held = "files: { ~/.config/tool/key: \"key = ${KEY}\\n\" }, env: { TOOL_KEY: \"a-${KEY}\" }";
+        world.policy(&format!("exec: {{ default: allow }}\nsecrets: {{ {held} }}"));
+        let script = "cat ~/.config/tool/key; echo $TOOL_KEY; stat -c %a-%u ~/.config/tool/key; id -u; \
+            (echo more >> ~/.config/tool/key) 2>&1; env | grep -c bartizan-secret";
+        let told = world.run(["sh", "-c", script]).output();
+        let lines: Vec<&str> = told.stdout.lines().collect();
+        assert_eq!(lines[..2], [format!("key = {CANARY}"), format!("a-{CANARY}")], "{told}");
+        assert_eq!(lines[2], format!("400-{}", lines[3]), "{told}");
+        assert!(lines[4].contains("denied") || lines[4].contains("Read-only"), "{told}");
+        assert_eq!(lines[5], "0", "{told}");
+        assert!(!world.home.user_home().join(".config/tool").exists());
+        for destination in ["env:TOOL_KEY", "/.config/tool/key"] {
+            let row = world.assert_closed("secret.use", destination, "done");
+            assert!(row["record"]["verdict"]["rule"]["rule"].as_str().unwrap().starts_with("secrets."), "{row:#}");
+        }
+
+        world.policy(&format!("exec: {{ default: allow }}\nsecrets: {{ deny: [KEY], {held} }}"));
+        let refused = world.run(["touch", "started"]).output();
+        assert!(!refused.status.success() && refused.stderr.contains("secrets.deny[0]"), "{refused}");
+        world.policy("exec: { default: allow }\nsecrets: { env: { TOOL_KEY: \"${NONE}\" } }");
+        let missing = world.run(["touch", "started"]).output();
+        assert!(!missing.status.success() && missing.stderr.contains("no secret `NONE`"), "{missing}");
+        assert!(!world.home.workspace().join("started").exists());
+
+        // A project can't help itself.
+        world.policy("exec: { default: allow }");
+        world.home.write("bartizan.yaml", "bartizan: 1\nsecrets: { default: allow, env: { TOOL_KEY: \"${KEY}\" } }\n");
+        let project = world.run(["sh", "-c", "echo [$TOOL_KEY]"]).output();
+        assert_eq!(project.stdout, "[]\n", "{project}");
+        world.verify();
+        assert_eq!(holding(&world.home.bartizan_home(), CANARY.as_bytes()), [""; 0]);
+    });
 }

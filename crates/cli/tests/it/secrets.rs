@@ -12,7 +12,7 @@ use crate::world::World;
 /// A value nobody else writes. It has no form of its own, so only who knows it can keep it out of a text.
 const CANARY: &str = "canary+value/that~nobody writes&else";
 
-fn set(world: &World, name: &str, value: &str) -> Output {
+pub fn set(world: &World, name: &str, value: &str) -> Output {
     world.bartizan(["secret", "set", name]).stdin(format!("{value}\n")).success()
 }
 

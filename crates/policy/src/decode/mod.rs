@@ -22,6 +22,7 @@ mod patches;
 mod prompts;
 mod rego;
 mod secret;
+mod secrets;
 mod tools;
 
 use std::sync::Arc;
@@ -85,6 +86,7 @@ pub(crate) const KEYS: &[Keys] = &[
     labels::KEYS,
     limits::KEYS,
     names::KEYS,
+    secrets::KEYS,
     net::KEYS,
     patches::KEYS,
     prompts::KEYS,
@@ -122,7 +124,7 @@ impl Decoder {
                 "exec" => file.exec = Some(self.exec(node)),
                 "net" => file.net = Some(self.net(node)),
                 "tools" => file.tools = Some(self.tools(node)),
-                "secrets" => file.secrets = Some(self.names(node, "secrets")),
+                "secrets" => file.secrets = Some(self.secrets(node)),
                 "models" => file.models = Some(self.names(node, "models")),
                 "messages" => file.messages = Some(self.names(node, "messages")),
                 "browser" => file.browser = Some(self.browser(node)),

@@ -24,6 +24,7 @@ mod patches;
 mod prompts;
 mod risks;
 mod secret;
+mod secrets;
 mod tools;
 
 pub use approvals::Approvals;
@@ -51,6 +52,7 @@ pub use patches::{PatchKinds, Patches};
 pub use prompts::{OriginRules, Prompts};
 pub use risks::Risks;
 pub use secret::{RuleSecrets, SecretText};
+pub use secrets::Secrets;
 pub use tools::{ArgRule, ArgType, ToolRule, Tools};
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
@@ -93,7 +95,7 @@ pub struct PolicyFile {
     pub tools: Option<Tools>,
     /// Which secrets may be used.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub secrets: Option<NameRules>,
+    pub secrets: Option<Secrets>,
     /// Which language models may be asked: `provider/model`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<NameRules>,

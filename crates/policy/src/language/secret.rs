@@ -1,8 +1,9 @@
 //! The key `secret` of a net rule: which secrets requests may carry, and where in them.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
-use schemars::{Schema, json_schema};
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::ser::SerializeMap as _;
 use serde::{Serialize, Serializer};
 
@@ -23,6 +24,30 @@ pub struct SecretText {
     pub name: String,
     /// The whole text, `${NAME}` and what stands around it.
     pub text: String,
+}
+
+impl JsonSchema for SecretText {
+    fn schema_name() -> Cow<'static, str> {
+        "SecretText".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "description": "A text with one secret in it.",
+            "examples": ["Bearer ${GITHUB_TOKEN}"]
+        })
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+}
+
+impl Serialize for SecretText {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
 }
 
 impl RuleSecrets {

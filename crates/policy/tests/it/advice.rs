@@ -69,6 +69,8 @@ fn layers_explain_themselves() {
         env
           passed in where set: HOME
           set: CI=1
+        secrets
+          the box holds placeholders only
     "#]].assert_eq(&text);
 }
 

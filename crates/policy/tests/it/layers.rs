@@ -86,6 +86,7 @@ fn layers_follow_the_policy() {
                     },
                     narrowed: [],
                 },
+                secrets: [],
                 limits: LimitsLayer {
                     memory_bytes: Some(
                         4294967296,
@@ -187,6 +188,7 @@ net: { resolver: 6.6.6.6 }
                         ],
                     ],
                 },
+                secrets: [],
                 limits: LimitsLayer {
                     memory_bytes: Some(
                         1073741824,

@@ -120,6 +120,7 @@ impl Place {
             readonly: Vec::new(),
             mask: Vec::new(),
             texts: Vec::new(),
+            secrets: Vec::new(),
             guard_names: Vec::new(),
             gate_exec: false,
             limits: Limits { memory: Some(512 << 20), ..Limits::default() },

@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
-use bartizan_jail::{JailPlan, Layer};
+use bartizan_jail::{JailPlan, Layer, Text};
 use rustix::fs::{
     AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, fstat, mkdirat, openat, openat2, readlinkat, statat, symlinkat,
     unlinkat,
@@ -94,7 +94,7 @@ pub(crate) fn enter(plan: &JailPlan, mut trees: Vec<OwnedFd>) -> Result<(), Faul
         shut(path)?;
     }
     for (index, text) in plan.texts.iter().enumerate() {
-        lay_text(Path::new(&text.path), &text.content, index)?;
+        lay_text(text, index)?;
     }
     for name in ["nothing", "empty"] {
         // Both are only the sources of mounts by now.
@@ -352,8 +352,9 @@ fn find(path: &OsStr) -> Result<Option<OwnedFd>, Errno> {
 }
 
 /// Lays a generated file where `path` leads; a place that cannot be made is left as it is, since the
-/// host then has no such file to show either.
-fn lay_text(path: &Path, content: &[u8], index: usize) -> Result<(), Fault> {
+/// host then has no such file to show either. One that the box needs is an error.
+fn lay_text(text: &Text, index: usize) -> Result<(), Fault> {
+    let path = Path::new(&text.path);
     let mut at = path.to_path_buf();
     for _ in 0..LINKS_MAX {
         let Ok(target) = readlinkat(CWD, &at, Vec::new()) else { break };
@@ -367,10 +368,10 @@ fn lay_text(path: &Path, content: &[u8], index: usize) -> Result<(), Fault> {
         CWD,
         &source,
         OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC,
-        Mode::from_raw_mode(0o444),
+        Mode::from_raw_mode(if text.is_private { 0o400 } else { 0o444 }),
     )
     .at(Layer::Mounts, &what)?;
-    let mut rest = content;
+    let mut rest = text.content.as_slice();
     while !rest.is_empty() {
         let written = rustix::io::write(&file, rest).at(Layer::Mounts, &what)?;
         rest = rest.get(written..).unwrap_or_default();
@@ -380,7 +381,7 @@ fn lay_text(path: &Path, content: &[u8], index: usize) -> Result<(), Fault> {
     let placed = place(&part, &at, false);
     unlinkat(CWD, &source, AtFlags::empty()).at(Layer::Mounts, &what)?;
     match placed {
-        Err(Fault { errno, .. }) if errno == libc::EROFS || errno == libc::EACCES => Ok(()),
+        Err(Fault { errno, .. }) if !text.is_private && (errno == libc::EROFS || errno == libc::EACCES) => Ok(()),
         other => other,
     }
 }
