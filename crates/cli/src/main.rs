@@ -18,6 +18,7 @@ mod secrets;
 mod sessions;
 mod standing;
 mod terminal;
+mod watch;
 mod wiring;
 
 use std::path::PathBuf;
@@ -55,6 +56,7 @@ enum Command {
     Init(commands::init::Init),
     Doctor(commands::doctor::Doctor),
     Run(commands::run::Run),
+    Watch(commands::watch::Watch),
     #[command(subcommand)]
     Policy(commands::policy::Policy),
     #[command(subcommand)]
@@ -73,6 +75,8 @@ enum Command {
     #[command(subcommand)]
     Box(commands::boxes::Boxes),
     Completions(commands::completions::Completions),
+    #[command(name = bartizan_sandbox::guarded::ENTER_COMMAND, hide = true)]
+    Enter(commands::enter::Enter),
     #[command(name = "__codegen", hide = true)]
     Codegen(commands::codegen::Codegen),
 }
@@ -83,6 +87,8 @@ fn main() -> ExitCode {
     let home = arguments.home.as_deref();
     let (result, failure) = match arguments.command {
         Command::Run(run) => (run.run(home, style), commands::run::EXIT_REFUSED),
+        Command::Watch(watch) => (watch.run(home, style), commands::run::EXIT_REFUSED),
+        Command::Enter(enter) => (enter.run(), commands::run::EXIT_REFUSED),
         Command::Scan(scan) => (scan.run(style), commands::scan::EXIT_FAILED),
         command => (dispatch(command, home, style), 1),
     };
@@ -101,6 +107,8 @@ fn dispatch(command: Command, home: Option<&std::path::Path>, style: Style) -> a
         Command::Init(init) => init.run(home, style),
         Command::Doctor(doctor) => doctor.run(home, style),
         Command::Run(run) => run.run(home, style),
+        Command::Watch(watch) => watch.run(home, style),
+        Command::Enter(enter) => enter.run(),
         Command::Policy(policy) => policy.run(home, style),
         Command::Secret(secret) => secret.run(home, style),
         Command::Check(check) => check.run(home),

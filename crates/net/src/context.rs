@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bartizan_gate::{Armed, Gate, Refusal};
+use bartizan_gate::{AppendError, Armed, Gate, Refusal};
 use bartizan_model::{Action, ActionId, Deed, Effect, Outcome, Principal, Process, RunId};
 use tokio::sync::{Semaphore, watch};
 
@@ -101,14 +101,7 @@ impl Context {
         gone: impl Future<Output = ()>,
     ) -> Result<Armed, Halt> {
         let target = deed.target();
-        let action = Action {
-            id: ActionId::generate(),
-            deed,
-            principal: self.principal.clone(),
-            run: Some(self.run.clone()),
-            session: None,
-            process,
-        };
+        let action = self.action(deed, process);
         let is_request = matches!(action.deed, Deed::HttpRequest { .. });
         let identified = self.gate.identify(action).await?;
         // What is sent on of a request is what the gate gives back.
@@ -135,6 +128,32 @@ impl Context {
         Ok(self.gate.inject(opened).await?)
     }
 
+    /// An action of this run.
+    pub(crate) fn action(&self, deed: Deed, process: Option<Process>) -> Action {
+        Action {
+            id: ActionId::generate(),
+            deed,
+            principal: self.principal.clone(),
+            run: Some(self.run.clone()),
+            session: None,
+            process,
+        }
+    }
+
+    /// Takes a deed through the gate where nobody can be asked: what needs a person is withdrawn.
+    pub(crate) async fn admit_unasked(&self, deed: Deed, process: Option<Process>) -> Result<Armed, Halt> {
+        let action = self.action(deed, process);
+        if self.gate.foresee(&action) == Effect::Ask {
+            let message = format!(
+                "`{}` needs a person's word, and a watch can't hold it until one is given",
+                action.deed.target()
+            );
+            self.note("net.refused", &message).await;
+            return Err(Halt::Withdrawn);
+        }
+        Ok(self.gate.admit(action).await?)
+    }
+
     /// Closes what was admitted. A ledger that fails now is noticed by the next admission, which it refuses.
     pub(crate) async fn close(&self, armed: Armed, outcome: Outcome) {
         if self.gate.close(armed, outcome).await.is_err() {
@@ -148,6 +167,19 @@ impl Context {
             // A ledger that fails refuses every action anyway; a note has nothing to add.
             let _ = self.gate.note(Some(self.run.clone()), topic, message, BTreeMap::new()).await;
         }
+    }
+
+    /// Records what a person must get to know.
+    ///
+    /// # Errors
+    /// The ledger can't keep it.
+    pub(crate) async fn say(
+        &self,
+        topic: &str,
+        message: &str,
+        figures: BTreeMap<String, i64>,
+    ) -> Result<(), AppendError> {
+        self.gate.note(Some(self.run.clone()), topic, message, figures).await.map(drop)
     }
 
     /// Resolves when the run ends.

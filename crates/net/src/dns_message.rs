@@ -1,9 +1,9 @@
 //! DNS messages from hostile bytes and back: one question in, one answer out, everything else an error.
 
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr};
 
 use hickory_proto::op::{Edns, Message, MessageType, Metadata, OpCode, Query, ResponseCode};
-use hickory_proto::rr::rdata::{A, PTR};
+use hickory_proto::rr::rdata::{A, AAAA, PTR};
 use hickory_proto::rr::{DNSClass, Name, RData, Record, RecordType};
 
 use crate::host::Host;
@@ -61,6 +61,8 @@ pub enum Subject {
 pub enum Answer {
     /// The name has this address.
     Address(Ipv4Addr),
+    /// The name has these, of the kind that was asked for.
+    Addresses(Vec<IpAddr>),
     /// The address has this name.
     Name(String),
     /// The name exists and has no such record.
@@ -155,15 +157,24 @@ impl Question {
         message.metadata.recursion_available = true;
         message.add_query(self.query.clone());
         let data = match answer {
-            Answer::Address(address) => Some(RData::A(A(*address))),
-            Answer::Name(name) => Name::from_ascii(format!("{name}.")).ok().map(|name| RData::PTR(PTR(name))),
-            _ => None,
+            Answer::Address(address) => vec![RData::A(A(*address))],
+            Answer::Addresses(addresses) => addresses
+                .iter()
+                .map(|address| match address {
+                    IpAddr::V4(four) => RData::A(A(*four)),
+                    IpAddr::V6(six) => RData::AAAA(AAAA(*six)),
+                })
+                .collect(),
+            Answer::Name(name) => {
+                Name::from_ascii(format!("{name}.")).ok().map(|name| RData::PTR(PTR(name))).into_iter().collect()
+            }
+            _ => Vec::new(),
         };
-        if let Some(data) = data {
+        for data in data {
             message.add_answer(Record::from_rdata(self.query.name().clone(), TTL_SECONDS, data));
         }
         message.metadata.response_code = match answer {
-            Answer::Address(_) | Answer::Name(_) | Answer::NoData => ResponseCode::NoError,
+            Answer::Address(_) | Answer::Addresses(_) | Answer::Name(_) | Answer::NoData => ResponseCode::NoError,
             Answer::NoSuchName => ResponseCode::NXDomain,
             Answer::Refused => ResponseCode::Refused,
             Answer::Failed => ResponseCode::ServFail,

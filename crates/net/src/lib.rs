@@ -43,6 +43,7 @@ mod splice;
 mod traffic;
 mod transparent;
 mod trust;
+pub mod watch;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -83,7 +83,7 @@ impl Upstream {
         dialled.unwrap_or_else(|_| Err(late())).map_err(|source| DialError::Connect { host: host.clone(), source })
     }
 
-    async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, DialError> {
+    pub(crate) async fn lookup(&self, host: &str) -> Result<Vec<IpAddr>, DialError> {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Ok(vec![address]);
         }
@@ -106,7 +106,7 @@ impl Upstream {
 
 /// The addresses that may be dialled. One that may not is left out, so that a network whose translator adds its own
 /// addresses keeps working; when nothing is left, the first one says why.
-fn check(host: &str, addresses: Vec<IpAddr>, private: bool) -> Result<Vec<IpAddr>, DialError> {
+pub(crate) fn check(host: &str, addresses: Vec<IpAddr>, private: bool) -> Result<Vec<IpAddr>, DialError> {
     let allowed = |address: &IpAddr| match classify(*address) {
         AddressClass::Public => true,
         class => private && class.is_local(),

@@ -18,6 +18,35 @@ impl Range {
         Self { address, prefix: if address.is_ipv4() { 32 } else { 128 } }
     }
 
+    /// A range; the address has no bits set beyond the prefix.
+    pub(crate) const fn of(address: IpAddr, prefix: u8) -> Self {
+        Self { address, prefix }
+    }
+
+    /// Its first address.
+    pub(crate) fn address(&self) -> IpAddr {
+        self.address
+    }
+
+    /// How many bits are fixed.
+    pub(crate) fn prefix(&self) -> u8 {
+        self.prefix
+    }
+
+    /// Both halves of it, unless it is one address.
+    pub(crate) fn halves(&self) -> Option<[Self; 2]> {
+        let prefix = self.prefix + 1;
+        let upper = match self.address {
+            IpAddr::V4(four) => {
+                IpAddr::V4(Ipv4Addr::from_bits(four.to_bits() | 1_u32.checked_shl(32_u32.checked_sub(prefix.into())?)?))
+            }
+            IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(
+                six.to_bits() | 1_u128.checked_shl(128_u32.checked_sub(prefix.into())?)?,
+            )),
+        };
+        Some([Self { address: self.address, prefix }, Self { address: upper, prefix }])
+    }
+
     /// Reads `address/prefix`; the message says what is wrong.
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let problem = || format!("`{text}` is no address range; write one such as `10.0.0.0/8`");
@@ -204,6 +233,11 @@ pub fn special(address: IpAddr) -> Option<Special> {
     let address = address.to_canonical();
     let named = SPECIAL.iter().find(|(range, _)| range.contains(address)).map(|(_, special)| *special);
     named.or_else(|| carried(address).and_then(|inner| special(IpAddr::V4(inner))))
+}
+
+/// Every special range.
+pub(crate) fn special_ranges() -> impl Iterator<Item = Range> {
+    SPECIAL.iter().map(|(range, _)| *range)
 }
 
 /// The range of special addresses that holds all of this one, if there is one.

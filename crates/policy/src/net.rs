@@ -13,7 +13,7 @@ use crate::language::{Net, NetRule, Ports};
 use crate::rule::{Best, RuleInfo, id};
 
 /// Ports of a rule that names none, except in `deny`.
-const DEFAULT_PORTS: [Ports; 2] = [Ports { first: 80, last: 80 }, Ports { first: 443, last: 443 }];
+pub(crate) const DEFAULT_PORTS: [Ports; 2] = [Ports { first: 80, last: 80 }, Ports { first: 443, last: 443 }];
 /// Record types that are answered: those a connection needs.
 const RECORD_TYPES: [&str; 4] = ["A", "AAAA", "HTTPS", "SVCB"];
 

@@ -4,11 +4,12 @@
 //! runs yet, and hands out the sockets that are its only way to a network. [`PreparedBox::start`]
 //! then lets the command go. The crate decides nothing: what may be read, written or started is in
 //! the specification, and what must be asked arrives as [`WardenRequest`]s. It never starts a
-//! program outside a box. Start reading at [`BoxSpec`]; how a box is built is in `bartizan-jail`.
+//! program outside a box, except into a watched control group ([`guarded`]). Start reading at [`BoxSpec`]; how a box is built is in `bartizan-jail`.
 
 mod arrange;
 mod cgroup;
 mod error;
+pub mod guarded;
 mod helper;
 mod leftovers;
 mod prepared;

@@ -40,3 +40,4 @@ mod scanning;
 mod secrets;
 mod terminal;
 mod tools;
+mod watch;

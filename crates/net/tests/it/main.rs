@@ -10,6 +10,7 @@
 
 mod contents;
 mod flows;
+mod guard;
 mod namespace;
 mod netns;
 mod ordinary_user;
