@@ -98,6 +98,15 @@ pub enum Obligation {
         /// The part of the deed it stands in.
         part: Part,
     },
+    /// No more than this passes; what is longer is cut off.
+    LimitBytes {
+        /// Most bytes of the request's body.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request: Option<u64>,
+        /// Most bytes of the answer's body.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        response: Option<u64>,
+    },
     /// The secret's value takes its placeholder's place there.
     Inject {
         /// The secret's name.

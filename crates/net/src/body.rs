@@ -114,8 +114,20 @@ fn held(verdict: &Verdict) -> String {
     format!("what it carried was held back on its way: {} (rule `{}`)", verdict.reason, verdict.rule.rule)
 }
 
+/// Why a body is cut off, or not begun with.
+pub(crate) fn too_long(limit: u64) -> String {
+    format!("the rule lets {limit} bytes pass, and this has more")
+}
+
 /// What data passes through.
-pub(crate) enum Sieve<'a> {
+pub(crate) struct Sieve<'a> {
+    through: Through<'a>,
+    /// How many bytes may pass still, and how many there were at first.
+    limit: Option<(u64, u64)>,
+}
+
+/// What becomes of data that passes.
+pub(crate) enum Through<'a> {
     /// Nothing.
     Open,
     /// Known values are covered in it.
@@ -124,16 +136,24 @@ pub(crate) enum Sieve<'a> {
     Watch(Watch<'a>),
 }
 
-impl Sieve<'_> {
+impl<'a> Sieve<'a> {
+    /// `limit`: most bytes that may pass.
+    pub(crate) fn new(through: Through<'a>, limit: Option<u64>) -> Self {
+        Self { through, limit: limit.map(|limit| (limit, limit)) }
+    }
+
     /// The data as it may go on, as far as that can be told yet.
     ///
     /// # Errors
     /// It must not go on, and why.
     pub(crate) fn pass<'d>(&mut self, data: &'d [u8], is_last: bool) -> Result<Cow<'d, [u8]>, String> {
-        match self {
-            Self::Open => Ok(Cow::Borrowed(data)),
-            Self::Watch(watch) => watch.look(data).map(|()| Cow::Borrowed(data)),
-            Self::Mask(mask) => {
+        if let Some((left, limit)) = &mut self.limit {
+            *left = left.checked_sub(u64::try_from(data.len()).unwrap_or(u64::MAX)).ok_or_else(|| too_long(*limit))?;
+        }
+        match &mut self.through {
+            Through::Open => Ok(Cow::Borrowed(data)),
+            Through::Watch(watch) => watch.look(data).map(|()| Cow::Borrowed(data)),
+            Through::Mask(mask) => {
                 let mut out = Vec::with_capacity(data.len());
                 mask.push(data, &mut out);
                 if is_last {

@@ -12,8 +12,9 @@ use bartizan_gate::Mask;
 use bartizan_model::OutcomeStatus;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
+use crate::answer::AnswerLength;
 use crate::answer::{self, Answer, AnswerReading};
-use crate::body::{Body, Failure, Reader, Sieve, chunk, send};
+use crate::body::{Body, Failure, Reader, Sieve, Through, chunk, send, too_long};
 use crate::flow::{Ended, Farewell, Flow, broken, refused_with, stopped};
 use crate::head::{self, Afterwards, Head, Reading};
 use crate::reply::Reply;
@@ -203,6 +204,10 @@ impl Flow<'_> {
                     return send(&framed, to, meter, Direction::Sent).await.map_err(|failure| failure.at_server());
                 }
                 let sieve = admitted.sieve(&self.context.gate);
+                if matches!(body, Body::Chunked(_)) && admitted.limits().0.is_some() {
+                    // Nothing of it was read yet; its data is counted.
+                    body = Body::of_request(admitted.head().body, true);
+                }
                 body.pass(admitted.ahead(), client, to, meter, Direction::Sent, sieve).await
             };
             let mask = self.context.gate.mask();
@@ -336,13 +341,20 @@ where
             answer.cover(mask);
         }
         let keep = keeps && !answer.closes;
+        let limit = request.limits().1;
+        if let (Some(limit), AnswerLength::Exact(length)) = (limit, &answer.body)
+            && !answer.is_interim()
+            && *length > limit
+        {
+            return Err(Failure::Held(format!("of the answer: {}", too_long(limit))));
+        }
         begun.store(true, Ordering::Relaxed);
         send(&answer.forward(!keep), to, meter, Direction::Received).await?;
         if answer.is_interim() {
             continue;
         }
-        let mut body = Body::of_answer(answer.body, mask.is_some());
-        let sieve = mask.as_mut().map_or(Sieve::Open, Sieve::Mask);
+        let mut body = Body::of_answer(answer.body, mask.is_some() || limit.is_some());
+        let sieve = Sieve::new(mask.as_mut().map_or(Through::Open, Through::Mask), limit);
         body.pass(&[], from, to, meter, Direction::Received, sieve).await?;
         return Ok(Answered { status: answer.status, keep });
     }

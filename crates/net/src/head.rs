@@ -388,9 +388,19 @@ impl Head {
 
     /// This header as an action carries it, once for each time it stands there.
     pub(crate) fn named(&self, name: &str) -> impl Iterator<Item = RequestHeader> {
-        let name = name.to_owned();
-        let values: Vec<_> = self.values(&name).map(|value| String::from_utf8_lossy(value).into_owned()).collect();
-        values.into_iter().map(move |value| RequestHeader { name: name.clone(), value })
+        // Servers that hand headers on as variables take `_` and `-` for the same; policy sees both.
+        let plain = |byte: u8| if byte == b'_' { b'-' } else { byte.to_ascii_lowercase() };
+        let headers = self
+            .headers
+            .iter()
+            .filter(|(own, _)| own.bytes().map(plain).eq(name.bytes().map(plain)) && !self.is_hop_by_hop(own, true));
+        let found: Vec<_> = headers
+            .map(|(own, value)| RequestHeader {
+                name: own.to_ascii_lowercase(),
+                value: String::from_utf8_lossy(value).into_owned(),
+            })
+            .collect();
+        found.into_iter()
     }
 
     /// Takes out that whoever sent it waits for a word before it sends the body; says whether it does.

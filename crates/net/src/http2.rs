@@ -23,7 +23,7 @@ use http::{HeaderMap, HeaderValue, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::at_hand::Hold;
-use crate::body::Sieve;
+use crate::body::{Sieve, Through};
 use crate::exchange::ENCODED;
 use crate::flow::{Ended, Farewell, Flow, broken, stopped};
 use crate::head::Head;
@@ -426,7 +426,7 @@ async fn pass_answer(
     if ends {
         return Ok(status);
     }
-    let sieve = mask.as_mut().map_or(Sieve::Open, Sieve::Mask);
+    let sieve = Sieve::new(mask.as_mut().map_or(Through::Open, Through::Mask), request.limits().1);
     carry(&[], &mut body, &mut download, meter, Direction::Received, sieve).await?;
     let trailers = body.trailers().await.map_err(|error| from_server(&error))?;
     match trailers {

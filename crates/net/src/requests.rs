@@ -5,16 +5,16 @@ use std::future::Future;
 use std::time::Instant;
 
 use bartizan_gate::{Armed, Gate, Outgoing};
-use bartizan_model::{Content, Deed, Outcome, OutcomeStatus};
+use bartizan_model::{Content, Deed, Obligation, Outcome, OutcomeStatus};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
 use crate::at_hand::{Held, Hold};
-use crate::body::{Sieve, Watch};
+use crate::body::{Sieve, Through, Watch, too_long};
 use crate::context::Halt;
 use crate::first::check_request;
 use crate::flow::{Ended, Flow, outcome, stopped};
-use crate::head::{Afterwards, Head, HeadError, Target};
+use crate::head::{Afterwards, BodyLength, Head, HeadError, Target};
 use crate::path;
 use crate::reply::Reply;
 use crate::traffic::Meter;
@@ -77,7 +77,13 @@ impl Admitted {
 
     /// What a body that streams passes through.
     pub(crate) fn sieve<'a>(&'a self, gate: &'a Gate) -> Sieve<'a> {
-        if self.watched { Sieve::Watch(Watch::new(gate, &self.armed)) } else { Sieve::Open }
+        let through = if self.watched { Through::Watch(Watch::new(gate, &self.armed)) } else { Through::Open };
+        Sieve::new(through, self.limits().0)
+    }
+
+    /// Most bytes of the request's body and of the answer's.
+    pub(crate) fn limits(&self) -> (Option<u64>, Option<u64>) {
+        limits(&self.armed)
     }
 
     /// The action as `bartizan policy explain` takes it.
@@ -195,6 +201,17 @@ impl Flow<'_> {
             Ok(armed) => armed,
             Err(halt) => return Err(Refused::Halted(halt, explain)),
         };
+        let told = match head.body {
+            BodyLength::Exact(told) => told,
+            BodyLength::Chunked => length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
+        };
+        if let (Some(limit), _) = limits(&armed)
+            && told > limit
+        {
+            let stopped = Outcome::new(OutcomeStatus::Stopped).with_detail(too_long(limit));
+            self.context.close(armed, stopped).await;
+            return Err(Refused::Unread(Reply::too_large(&too_long(limit))));
+        }
         // Without what policy wants taken out of it.
         let (query, body) = match &armed.action().deed {
             Deed::HttpRequest { query, body, .. } => (query.clone(), body.as_ref().and_then(Content::bytes)),
@@ -266,6 +283,15 @@ impl Flow<'_> {
             () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),
         }
     }
+}
+
+/// What a request under this verdict may carry, and its answer.
+fn limits(armed: &Armed) -> (Option<u64>, Option<u64>) {
+    let limits = armed.verdict().obligations.iter().find_map(|obligation| match obligation {
+        Obligation::LimitBytes { request, response } => Some((*request, *response)),
+        _ => None,
+    });
+    limits.unwrap_or_default()
 }
 
 /// Bytes as an action carries them.

@@ -1,10 +1,11 @@
 //! Actions in words, as tests beside a policy and `bartizan policy explain` write them.
 
-use bartizan_model::{Content, Deed, Origin};
+use bartizan_model::{Content, Deed, Origin, RequestHeader};
 use serde_json::Value;
 
 use crate::context::Context;
 use crate::place::{did_you_mean, quoted};
+use crate::request::CONTENT_TYPE;
 
 /// Why a text is no action.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -63,7 +64,7 @@ pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
             Deed::DnsQuery { name: name.to_owned(), record_type: words.next().unwrap_or("A").to_owned() }
         }
         "http" | "http.request" => {
-            request(rest).ok_or_else(|| needs("a method and a URL, as in `http GET https://example.com/x`"))?
+            request(rest).ok_or_else(|| needs("a method and a URL, as in `http GET https://example.com/x`, and perhaps `header.NAME=VALUE` and a body"))?
         }
         "tool" | "tool.call" => {
             let (server, name) = rest.split_once('/').ok_or_else(|| needs("`server/name`"))?;
@@ -169,9 +170,21 @@ fn file_path(text: &str, context: &Context) -> Option<String> {
     String::from_utf8(canonical.into_owned()).ok()
 }
 
-fn request(text: &str) -> Option<Deed> {
-    let (method, url) = text.split_once(char::is_whitespace)?;
-    let (scheme, rest) = url.trim().split_once("://")?;
+/// `METHOD URL [header.NAME=VALUE ...] [BODY]`. A body is JSON where no `header.content-type` says otherwise.
+pub(crate) fn request(text: &str) -> Option<Deed> {
+    let (method, rest) = word(text);
+    let (url, mut rest) = word(rest);
+    let mut headers = Vec::new();
+    while let Some((name, value)) = word(rest).0.strip_prefix("header.").and_then(|header| header.split_once('=')) {
+        let header = RequestHeader { name: name.to_ascii_lowercase(), value: value.to_owned() };
+        headers.push(header);
+        rest = word(rest).1;
+    }
+    if !rest.is_empty() && headers.iter().all(|header| header.name != CONTENT_TYPE) {
+        headers.push(RequestHeader { name: CONTENT_TYPE.to_owned(), value: "application/json".to_owned() });
+    }
+    let body = (!rest.is_empty()).then(|| Content::from(rest));
+    let (scheme, rest) = url.split_once("://")?;
     let default_port = match scheme {
         "http" => 80,
         "https" => 443,
@@ -199,9 +212,9 @@ fn request(text: &str) -> Option<Deed> {
         port,
         path: path.to_owned(),
         query,
-        body: None,
+        body,
         placeholders: Vec::new(),
-        headers: Vec::new(),
+        headers,
         upgrade: None,
     })
 }

@@ -5,8 +5,10 @@ use bartizan_model::{BundleRef, Deed, Digest, Effect, Finding, Obligation, Risk,
 use crate::address::Special;
 use crate::exception::Lifted;
 use crate::guards::{Findings, Found};
+use crate::http::ByteLimits;
 use crate::net::Duties;
 use crate::place::Place;
+use crate::request::Unread;
 use crate::risk::{self, Assessed};
 use crate::rule::RuleInfo;
 
@@ -25,7 +27,9 @@ pub(crate) enum Cause<'a> {
     /// The rule lets read, and writing was asked for.
     ReadOnly(&'a RuleInfo),
     /// The request is outside the rule's `http` list.
-    Outside(&'a RuleInfo),
+    Outside(&'a RuleInfo, Option<Unread>),
+    /// Whether the rule holds the request back can't be told.
+    Unread(&'a RuleInfo, Unread),
     Default {
         section: &'static str,
         place: Option<&'a Place>,
@@ -135,7 +139,7 @@ impl<'a> Decision<'a> {
     /// The whole verdict, in words.
     #[must_use]
     pub fn to_verdict(&self) -> Verdict {
-        let Duties { inspect_http, dial, allow_private } = self.duties();
+        let Duties { inspect_http, dial, allow_private, bytes } = self.duties();
         let mut obligations = Vec::new();
         if inspect_http {
             obligations.push(Obligation::InspectHttp);
@@ -143,6 +147,9 @@ impl<'a> Decision<'a> {
         obligations.extend(dial.map(|address| Obligation::DialAddress { address }));
         if allow_private {
             obligations.push(Obligation::AllowPrivate);
+        }
+        if bytes != ByteLimits::default() {
+            obligations.push(Obligation::LimitBytes { request: bytes.request, response: bytes.response });
         }
         if self.effect() != Effect::Deny {
             obligations.extend(self.findings.redactions().iter().map(|redaction| Obligation::Redact {
@@ -191,8 +198,8 @@ impl Cause<'_> {
     pub(crate) fn reference(&self) -> RuleRef {
         let guard = |name: &str| RuleRef { rule: name.to_owned(), text: None, source: None };
         match self {
-            Self::Rule(rule) | Self::ReadOnly(rule) => rule.reference(),
-            Self::Outside(rule) => {
+            Self::Rule(rule) | Self::ReadOnly(rule) | Self::Unread(rule, _) => rule.reference(),
+            Self::Outside(rule, _) => {
                 let mut reference = rule.reference();
                 reference.rule.push_str(".http");
                 reference
@@ -217,7 +224,13 @@ impl Cause<'_> {
         match self {
             Self::Rule(rule) => format!("the rule `{}` {verb}", rule.text),
             Self::ReadOnly(rule) => format!("`{}` may be read, not written", rule.text),
-            Self::Outside(rule) => format!("`{}` allows only the requests it lists", rule.text),
+            Self::Outside(rule, None) => format!("`{}` allows only the requests it lists", rule.text),
+            Self::Outside(rule, Some(Unread(why))) => {
+                format!("`{}` allows only requests with such a body, and this can't be read so: {why}", rule.text)
+            }
+            Self::Unread(rule, Unread(why)) => {
+                format!("whether `{}` holds it back depends on its body, which can't be read so: {why}", rule.text)
+            }
             Self::Default { section, .. } => format!("no rule in `{section}` matches, and its default {verb}"),
             Self::Special(special) => {
                 format!("the destination is {}, and no rule names it", special.describe())

@@ -7,11 +7,12 @@ use bartizan_model::{Deed, Effect, RuleRef, Verdict};
 use crate::exposed::{Exposure, Held};
 use crate::files::{FileFound, List};
 use crate::host::Host;
-use crate::language::{CgroupLevel, PolicyFile, RootLevel};
+use crate::language::{CgroupLevel, HttpRule, PolicyFile, RootLevel};
 use crate::net::Wish;
 use crate::path;
 use crate::place::At;
 use crate::policy::Compiled;
+use crate::request::Request;
 use crate::rule::RuleInfo;
 use crate::set::PolicySet;
 use crate::units::{Bytes, Cpus, Span};
@@ -146,24 +147,7 @@ impl PolicySet {
                     .map(|rule| {
                         let mut text = rule.value.text.clone();
                         if let Some(http) = &rule.value.http {
-                            let requests: Vec<String> = http
-                                .iter()
-                                .map(|rule| {
-                                    let methods = if rule.method.is_empty() {
-                                        "any method".to_owned()
-                                    } else {
-                                        rule.method.join("|")
-                                    };
-                                    let query: Vec<String> =
-                                        rule.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
-                                    let mark = if query.is_empty() { "" } else { "?" };
-                                    format!(
-                                        "{methods} {}{mark}{}",
-                                        rule.path.as_deref().unwrap_or("/**"),
-                                        query.join("&")
-                                    )
-                                })
-                                .collect();
+                            let requests: Vec<String> = http.iter().map(request_line).collect();
                             text.push_str(&format!(" ({})", requests.join("; ")));
                         }
                         if let Some(address) = rule.value.address {
@@ -310,9 +294,10 @@ impl Compiled {
                     section.rules.visit(&host, *port, Wish::Connect, |number| all(&section.rules.rules, number));
                 }
             }
-            Deed::HttpRequest { method, host, port, path, query, .. } => {
-                if let Some((section, host)) = self.net.as_ref().zip(Host::canonical(host)) {
-                    let wish = Wish::Request { method, path, query: query.as_deref() };
+            Deed::HttpRequest { host, port, .. } => {
+                let host = Host::canonical(host).zip(Request::of(deed));
+                if let Some((section, (host, request))) = self.net.as_ref().zip(host) {
+                    let wish = Wish::Request(&request);
                     section.rules.visit(&host, *port, wish, |number| all(&section.rules.rules, number));
                 }
             }
@@ -337,6 +322,39 @@ impl Compiled {
             _ => {}
         }
     }
+}
+
+/// A rule over requests, in words.
+fn request_line(rule: &HttpRule) -> String {
+    let query: Vec<String> = rule.query.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let mark = if query.is_empty() { "" } else { "?" };
+    let mut line = if rule.grpc.is_empty() {
+        let methods = if rule.method.is_empty() { "any method".to_owned() } else { rule.method.join("|") };
+        format!("{methods} {}{mark}{}", rule.path.as_deref().unwrap_or("/**"), query.join("&"))
+    } else {
+        format!("gRPC {}{mark}{}", rule.grpc.join("|"), query.join("&"))
+    };
+    for (name, value) in &rule.header {
+        line.push_str(&format!(", header {name}={value}"));
+    }
+    for (path, values) in &rule.json {
+        line.push_str(&format!(", JSON {path}={}", values.join("|")));
+    }
+    if let Some(graphql) = &rule.graphql {
+        let kinds: Vec<&str> = graphql.operation.iter().map(|kind| kind.as_str()).collect();
+        let kinds = if kinds.is_empty() { "any operation".to_owned() } else { kinds.join("|") };
+        line.push_str(&format!(", GraphQL {kinds}"));
+        for (what, patterns) in [("named", &graphql.name), ("of", &graphql.field)] {
+            if !patterns.is_empty() {
+                line.push_str(&format!(" {what} {}", patterns.join("|")));
+            }
+        }
+    }
+    let sizes = rule.bytes.iter().flat_map(|bytes| [("request", bytes.request), ("answer", bytes.response)]);
+    for (what, size) in sizes.filter_map(|(what, size)| Some((what, size?))) {
+        line.push_str(&format!(", {what} of at most {size}"));
+    }
+    line
 }
 
 fn listed(what: &str, entries: &[String], nothing: &str) -> String {

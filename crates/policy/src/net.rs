@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use bartizan_model::Effect;
+use bartizan_model::{Effect, RequestNeeds};
 use smallvec::SmallVec;
 
 use crate::address::{Range, Special, special, special_range};
 use crate::host::{Host, HostPattern};
-use crate::http::Requests;
+use crate::http::{ByteLimits, Requests};
 use crate::language::{Net, NetRule, Ports};
+use crate::request::{Fit, Request, Unread};
 use crate::rule::{Best, RuleInfo, id};
 
 /// Ports of a rule that names none, except in `deny`.
@@ -26,6 +27,8 @@ pub struct Duties {
     pub dial: Option<IpAddr>,
     /// The name may resolve to a private address.
     pub allow_private: bool,
+    /// How long request and answer may be.
+    pub bytes: ByteLimits,
 }
 
 /// How a destination was decided.
@@ -33,8 +36,10 @@ pub struct Duties {
 pub(crate) enum Found {
     /// By this rule.
     Rule(Effect, u32),
-    /// The request is outside the `http` list of this rule.
-    Outside(u32),
+    /// The request is outside the `http` list of this rule, and why that can't be told for sure.
+    Outside(u32, Option<Unread>),
+    /// Whether this rule holds the request back can't be told.
+    Unread(u32, Unread),
     /// No rule matches.
     Default,
     /// An address no rule vouches for.
@@ -57,7 +62,7 @@ struct Destination {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Wish<'a> {
     Connect,
-    Request { method: &'a str, path: &'a str, query: Option<&'a str> },
+    Request(&'a Request<'a>),
 }
 
 /// The compiled section.
@@ -72,6 +77,8 @@ pub(crate) struct Destinations {
     pub(crate) default: Effect,
     /// Whether addresses without a rule that vouches for them are refused.
     guards: bool,
+    /// Whether some rule depends on more of a request than its method, path and query.
+    looks_inside: bool,
 }
 
 impl Destinations {
@@ -85,6 +92,7 @@ impl Destinations {
             ranges: Vec::new(),
             default,
             guards,
+            looks_inside: false,
         };
         for (effect, list) in [(Effect::Allow, &net.allow), (Effect::Ask, &net.ask), (Effect::Deny, &net.deny)] {
             for (index, rule) in list.iter().flatten().enumerate() {
@@ -109,11 +117,13 @@ impl Destinations {
             ([], _) => SmallVec::from_slice(&DEFAULT_PORTS),
             (ports, _) => SmallVec::from_slice(ports),
         };
+        let http = rule.http.as_ref().map(|http| Requests::compile(http, effect != Effect::Allow));
+        self.looks_inside |= http.as_ref().is_some_and(Requests::looks_inside);
         self.destinations.push(Destination {
             host: rule.host.clone(),
             every_port: ports.contains(&Ports::ALL),
             ports,
-            http: rule.http.as_ref().map(|http| Requests::compile(http, effect != Effect::Allow)),
+            http,
             address: rule.address,
             private: rule.private,
         });
@@ -151,7 +161,7 @@ impl Destinations {
     pub(crate) fn visit(&self, host: &Host<'_>, port: u16, wish: Wish<'_>, mut found: impl FnMut(u32)) {
         self.candidates(host, |number, _, destination| {
             let fits = match (&destination.http, wish) {
-                (Some(http), Wish::Request { method, path, query }) => http.matches(method, path, query),
+                (Some(http), Wish::Request(request)) => http.fit(request) != Fit::No,
                 _ => true,
             };
             if fits && destination.ports.iter().any(|ports| ports.contains(port)) {
@@ -160,10 +170,25 @@ impl Destinations {
         });
     }
 
+    /// What deciding over this request needs to know of it.
+    pub(crate) fn needs(&self, host: &Host<'_>, port: u16, request: &Request<'_>, needs: &mut RequestNeeds) {
+        if !self.looks_inside {
+            return;
+        }
+        self.candidates(host, |_, _, destination| {
+            if let Some(http) = &destination.http
+                && destination.ports.iter().any(|ports| ports.contains(port))
+            {
+                http.needs(request, needs);
+            }
+        });
+    }
+
     /// Decides a connection or a request.
     pub(crate) fn decide(&self, host: &Host<'_>, port: u16, wish: Wish<'_>) -> (Found, Duties) {
         let mut best = Best::default();
-        let mut outside: Option<(u32, u32)> = None;
+        let mut outside: Option<(u32, u32, Option<Unread>)> = None;
+        let mut unread: Option<(u32, u32, Unread)> = None;
         let mut dial: Option<(u32, IpAddr)> = None;
         let mut duties = Duties::default();
         let (mut listed, mut plain) = (false, false);
@@ -198,12 +223,21 @@ impl Destinations {
                     }
                     Effect::Deny => duties.inspect_http = true,
                 },
-                (Some(http), Wish::Request { method, path, query }) => {
+                (Some(http), Wish::Request(request)) => {
                     duties.inspect_http = true;
-                    if http.matches(method, path, query) {
-                        best.offer(rule.effect, rule.rank, number);
-                    } else if rule.effect == Effect::Allow {
-                        outside = outside.max(Some((rule.rank, number)));
+                    match http.judge(request) {
+                        (Fit::Yes, bytes) => {
+                            duties.bytes = duties.bytes.min(bytes);
+                            best.offer(rule.effect, rule.rank, number);
+                        }
+                        (Fit::No, _) if rule.effect == Effect::Allow => {
+                            outside = outside.max(Some((rule.rank, number, None)));
+                        }
+                        (Fit::Unread(why), _) if rule.effect == Effect::Allow => {
+                            outside = outside.max(Some((rule.rank, number, Some(why))));
+                        }
+                        (Fit::No, _) => {}
+                        (Fit::Unread(why), _) => unread = unread.max(Some((rule.rank, number, why))),
                     }
                 }
             }
@@ -219,10 +253,12 @@ impl Destinations {
                 duties.dial = Some(*address);
             }
         }
-        let found = match (best.winner(), outside) {
-            (Some((effect, number)), _) => Found::Rule(effect, number),
-            (None, Some((_, number))) => Found::Outside(number),
-            (None, None) => Found::Default,
+        let found = match (best.winner(), unread, outside) {
+            (Some((Effect::Deny, number)), ..) => Found::Rule(Effect::Deny, number),
+            (_, Some((_, number, why)), _) => Found::Unread(number, why),
+            (Some((effect, number)), ..) => Found::Rule(effect, number),
+            (None, None, Some((_, number, why))) => Found::Outside(number, why),
+            (None, None, None) => Found::Default,
         };
         (found, duties)
     }

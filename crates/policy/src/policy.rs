@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use bartizan_model::{Deed, Effect, RuleRef};
+use bartizan_model::{BodyNeed, Deed, Effect, RequestNeeds, RuleRef};
 use serde_json::Value;
 
 use crate::context::Context;
@@ -17,6 +17,7 @@ use crate::names::Names;
 use crate::net::{Destinations, Duties, Found, Wish};
 use crate::path;
 use crate::place::{At, Place};
+use crate::request::Request;
 use crate::rule::RuleInfo;
 
 /// Whose policy it is.
@@ -191,11 +192,12 @@ impl Compiled {
                 let Some(host) = Host::canonical(host) else { return Some(Ruling::malformed("net.host")) };
                 Some(section.net(section.rules.decide(&host, *port, Wish::Connect)))
             }
-            Deed::HttpRequest { method, host, port, path, query, .. } => {
+            Deed::HttpRequest { host, port, .. } => {
                 let section = self.net.as_ref()?;
-                let Some(host) = Host::canonical(host) else { return Some(Ruling::malformed("net.host")) };
-                let wish = Wish::Request { method, path, query: query.as_deref() };
-                Some(section.net(section.rules.decide(&host, *port, wish)))
+                let Some((host, request)) = Host::canonical(host).zip(Request::of(deed)) else {
+                    return Some(Ruling::malformed("net.host"));
+                };
+                Some(section.net(section.rules.decide(&host, *port, Wish::Request(&request))))
             }
             Deed::DnsQuery { name, record_type } => {
                 let section = self.net.as_ref()?;
@@ -233,6 +235,17 @@ impl Compiled {
                 Some(section.default("prompts", section.rules))
             }
             _ => Some(Ruling::malformed("policy.unknown_kind")),
+        }
+    }
+
+    /// What deciding over this request needs to know of it.
+    pub(crate) fn needs(&self, deed: &Deed, needs: &mut RequestNeeds) {
+        if self.reads_bodies {
+            needs.body = needs.body.max(BodyNeed::Scanned);
+        }
+        let Deed::HttpRequest { host, port, .. } = deed else { return };
+        if let (Some(section), Some(host), Some(request)) = (&self.net, Host::canonical(host), Request::of(deed)) {
+            section.rules.needs(&host, *port, &request, needs);
         }
     }
 
@@ -322,7 +335,10 @@ impl Section<Destinations> {
         let rule = |number: u32| self.rules.rules.get(number as usize);
         let ruling = match found {
             Found::Rule(effect, number) => rule(number).map(|rule| Ruling::new(effect, Cause::Rule(rule))),
-            Found::Outside(number) => rule(number).map(|rule| Ruling::new(Effect::Deny, Cause::Outside(rule))),
+            Found::Outside(number, why) => {
+                rule(number).map(|rule| Ruling::new(Effect::Deny, Cause::Outside(rule, why)))
+            }
+            Found::Unread(number, why) => rule(number).map(|rule| Ruling::new(Effect::Deny, Cause::Unread(rule, why))),
             Found::Special(special) => Some(Ruling::new(Effect::Deny, Cause::Special(special))),
             Found::RecordType => Some(Ruling::new(Effect::Deny, Cause::RecordType)),
             Found::Default => None,

@@ -14,6 +14,7 @@ use crate::http::{RequestPattern, Requests};
 use crate::language::{HttpRule, NetRule, PolicyFile, Ports};
 use crate::place::{Place, quoted};
 use crate::policy::Compiled;
+use crate::request::{Fit, Request};
 
 /// Ports of a binding that names none.
 const DEFAULT_PORTS: [Ports; 2] = [Ports { first: 80, last: 80 }, Ports { first: 443, last: 443 }];
@@ -179,7 +180,7 @@ impl Bindings {
             // What isn't sound binds nothing; it was checked when it was made.
             let Ok(grant) = grant.clone().checked(secret) else { continue };
             let Ok(rule) = net_rule_text(&grant.host) else { continue };
-            let http = HttpRule { method: grant.method, path: grant.path, query: std::collections::BTreeMap::new() };
+            let http = HttpRule { method: grant.method, path: grant.path, ..HttpRule::default() };
             bindings.list.push(Binding {
                 secret: secret.clone(),
                 at: grant.at,
@@ -273,9 +274,10 @@ impl Bindings {
 
     /// The binding that covers a use, or what is missing, in a sentence that ends with the next step.
     fn covering(&self, deed: &Deed, wanted: &SecretUse) -> Result<&Binding, String> {
-        let Deed::HttpRequest { method, scheme, host, port, path, query, .. } = deed else {
+        let Deed::HttpRequest { method, scheme, host, port, path, .. } = deed else {
             return Err("only requests carry secrets".into());
         };
+        let request = Request::of(deed);
         let SecretUse { name, at, text } = wanted;
         let next = format!(
             "`bartizan secret grant {name} --host {host} --method {method} --path '{path}' --at {at}` would bind it there"
@@ -293,7 +295,9 @@ impl Bindings {
             ),
             (
                 &|binding| {
-                    binding.requests.as_ref().is_none_or(|requests| requests.matches(method, path, query.as_deref()))
+                    let fits =
+                        |requests: &Requests| request.as_ref().is_some_and(|request| requests.fit(request) == Fit::Yes);
+                    binding.requests.as_ref().is_none_or(fits)
                 },
                 format!("is not bound to {method} {path} on `{host}`; {next}"),
             ),

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use bartizan_model::{
-    ActionId, ActionKind, BodyNeed, BundleRef, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus,
-    RequestNeeds, Risk, Verdict,
+    ActionId, ActionKind, BundleRef, CanonicalError, Deed, Digest, Effect, Outcome, OutcomeStatus, RequestNeeds, Risk,
+    Verdict,
 };
 use serde::Serialize;
 
@@ -250,9 +250,7 @@ impl PolicySet {
             return needs;
         }
         for layer in self.in_force() {
-            if layer.reads_bodies {
-                needs.body = needs.body.max(BodyNeed::Scanned);
-            }
+            layer.needs(deed, &mut needs);
         }
         needs
     }
@@ -428,6 +426,7 @@ fn narrow<'a>(user: Ruling<'a>, project: Ruling<'a>) -> Ruling<'a> {
     }
     ruling.duties = user.duties;
     ruling.duties.inspect_http |= project.duties.inspect_http;
+    ruling.duties.bytes = ruling.duties.bytes.min(project.duties.bytes);
     if ruling.effect == Effect::Deny {
         ruling.duties = crate::net::Duties::default();
     }

@@ -36,6 +36,7 @@ mod missing_layers;
 mod network;
 mod policies;
 mod reload;
+mod requests;
 mod scanning;
 mod secrets;
 mod terminal;

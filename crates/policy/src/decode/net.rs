@@ -5,17 +5,24 @@ use std::net::IpAddr;
 
 use crate::address::Range;
 use crate::host::HostPattern;
-use crate::language::{HttpRule, Net, NetRule, Ports};
+use crate::language::{BytesRule, GraphqlRule, HttpRule, Net, NetRule, Ports};
 use crate::place::{At, quoted};
+use crate::request::graphql::OperationKind;
 use crate::shapes::{Decoder, Keys};
+use crate::units::Bytes;
 use crate::yaml::{Node, Value};
 
 /// The keys of its mappings.
 pub(super) const KEYS: Keys = &[
     ("net", &["default", "resolver", "allow", "ask", "deny"]),
     ("a net rule", &["host", "ports", "http", "address", "private", "secret"]),
-    ("an http rule", &["method", "path", "query"]),
+    ("an http rule", &["method", "path", "query", "header", "json", "graphql", "grpc", "bytes"]),
+    ("a graphql rule", &["operation", "name", "field"]),
+    ("bytes", &["request", "response"]),
 ];
+
+/// Headers whose values are secrets, which would stand in the ledger if rules looked at them.
+const SECRET_HEADERS: [&str; 5] = ["authorization", "proxy-authorization", "cookie", "set-cookie", "x-api-key"];
 
 impl Decoder {
     pub(crate) fn net(&mut self, node: &Node) -> Net {
@@ -31,6 +38,10 @@ impl Decoder {
                     for rule in net.deny.iter().flatten() {
                         if rule.value.address.is_some() || rule.value.private || rule.value.secret.is_some() {
                             let problem = "`address`, `private` and `secret` grant something and can't stand in `deny`";
+                            self.errors.add(&rule.place, problem);
+                        }
+                        if rule.value.http.iter().flatten().any(|http| http.bytes.is_some()) {
+                            let problem = "`bytes` bounds what passes and can't stand in `deny`, where nothing does";
                             self.errors.add(&rule.place, problem);
                         }
                     }
@@ -126,7 +137,7 @@ impl Decoder {
     }
 
     pub(crate) fn http_rule(&mut self, node: &Node) -> Option<HttpRule> {
-        let mut rule = HttpRule { method: Vec::new(), path: None, query: BTreeMap::new() };
+        let mut rule = HttpRule::default();
         for (key, node) in self.mapping(node, "an http rule") {
             match key.value.as_str() {
                 "method" => {
@@ -164,10 +175,88 @@ impl Decoder {
                         }
                     }
                 }
+                "header" => self.headers(node, &mut rule.header),
+                "json" => self.fields(node, &mut rule.json),
+                "graphql" => rule.graphql = Some(self.graphql(node)),
+                "grpc" => {
+                    for call in self.one_or_many(node, Self::text) {
+                        match crate::http::grpc_path(&call.value) {
+                            Ok(_) => rule.grpc.push(call.value),
+                            Err(problem) => self.errors.add(&call.place, problem),
+                        }
+                    }
+                }
+                "bytes" => {
+                    let mut bytes = BytesRule::default();
+                    for (key, node) in self.mapping(node, "bytes") {
+                        let size = self.unit(node, Bytes::parse).map(|size| size.value);
+                        if key.value == "request" { bytes.request = size } else { bytes.response = size }
+                    }
+                    rule.bytes = Some(bytes);
+                }
                 _ => {}
             }
         }
+        if !rule.grpc.is_empty() && (rule.path.is_some() || !rule.method.is_empty() || rule.graphql.is_some()) {
+            self.errors.add(&node.place, "`grpc` stands for method and path; write two rules");
+        }
+        if rule.graphql.is_some() && !rule.json.is_empty() {
+            self.errors.add(&node.place, "`graphql` and `json` are about different bodies; write two rules");
+        }
         Some(rule)
+    }
+
+    fn headers(&mut self, node: &Node, into: &mut BTreeMap<String, String>) {
+        for (name, node) in self.entries(node, "a header") {
+            let lower = name.value.to_ascii_lowercase();
+            let token = !lower.is_empty() && lower.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+            if !token {
+                self.errors.add(&name.place, format!("{} is no plain name of a header", quoted(&name.value)));
+            } else if SECRET_HEADERS.contains(&lower.as_str()) {
+                let problem = format!("{} carries secrets; bind one with `secret` instead", quoted(&name.value));
+                self.errors.add(&name.place, problem);
+            } else if matches!(lower.as_str(), "host" | "connection" | "content-length" | "transfer-encoding") {
+                let problem = format!("{} frames the request, and rules don't look at it", quoted(&name.value));
+                self.errors.add(&name.place, problem);
+            } else if let Some(value) = self.text(node) {
+                into.insert(lower, value.value);
+            }
+        }
+    }
+
+    fn fields(&mut self, node: &Node, into: &mut BTreeMap<String, Vec<String>>) {
+        for (path, node) in self.entries(node, "a JSON body") {
+            if path.value.split('.').any(str::is_empty) {
+                let problem = format!("{} is no path of keys; write it as in `repository.owner`", quoted(&path.value));
+                self.errors.add(&path.place, problem);
+                continue;
+            }
+            let values: Vec<String> = self.one_or_many(node, Self::text).into_iter().map(|value| value.value).collect();
+            if !values.is_empty() {
+                into.insert(path.value.clone(), values);
+            }
+        }
+    }
+
+    fn graphql(&mut self, node: &Node) -> GraphqlRule {
+        let mut rule = GraphqlRule::default();
+        for (key, node) in self.mapping(node, "a graphql rule") {
+            let values = |decoder: &mut Self| -> Vec<String> {
+                decoder.one_or_many(node, Self::text).into_iter().map(|value| value.value).collect()
+            };
+            match key.value.as_str() {
+                "operation" => rule.operation = self.one_or_many(node, Self::operation),
+                "name" => rule.name = values(self),
+                "field" => rule.field = values(self),
+                _ => {}
+            }
+        }
+        rule
+    }
+
+    fn operation(&mut self, node: &Node) -> Option<OperationKind> {
+        let kinds = OperationKind::ALL.map(|kind| (kind.as_str(), kind));
+        self.choice(node, &kinds).map(|kind| kind.value)
     }
 
     pub(crate) fn port(&mut self, node: &Node) -> Option<Ports> {

@@ -47,7 +47,7 @@ pub use guards::GuardModule;
 pub use labels::{LabelRule, Labels};
 pub use limits::Limits;
 pub use names::NameRules;
-pub use net::{HttpRule, Net, NetRule, Ports};
+pub use net::{BytesRule, GraphqlRule, HttpRule, Net, NetRule, Ports};
 pub use patches::{PatchKinds, Patches};
 pub use prompts::{OriginRules, Prompts};
 pub use risks::Risks;

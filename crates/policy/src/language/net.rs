@@ -11,6 +11,8 @@ use crate::host::HostPattern;
 use crate::language::merge::{Merge, list};
 use crate::language::secret::RuleSecrets;
 use crate::place::At;
+use crate::request::graphql::OperationKind;
+use crate::units::Bytes;
 
 /// Section `net`.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
@@ -98,8 +100,8 @@ impl std::fmt::Display for Ports {
     }
 }
 
-/// A rule over HTTP requests: methods, a path pattern and parameters of the query.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+/// A rule over HTTP requests: what stands in their heads and bodies, and how long they may be.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct HttpRule {
     /// Methods in upper case; empty means every one.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -110,6 +112,46 @@ pub struct HttpRule {
     /// Parameters of the query and patterns over their values; all of them must be there.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub query: BTreeMap<String, String>,
+    /// Headers, in lower case, and patterns over their values; all of them must be there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub header: BTreeMap<String, String>,
+    /// Fields of a JSON body by their keys, joined with `.`, and patterns of which one must fit; all must be there.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub json: BTreeMap<String, Vec<String>>,
+    /// Operations of GraphQL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub graphql: Option<GraphqlRule>,
+    /// Calls of gRPC, in place of method and path.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub grpc: Vec<String>,
+    /// How long request and answer may be.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bytes: Option<BytesRule>,
+}
+
+/// Operations of GraphQL; what is empty fits every one.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct GraphqlRule {
+    /// What they do.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub operation: Vec<OperationKind>,
+    /// Patterns over their names, which whoever asks chooses.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub name: Vec<String>,
+    /// Patterns over the fields of their roots.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub field: Vec<String>,
+}
+
+/// Most bytes of bodies.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct BytesRule {
+    /// Of requests.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub request: Option<Bytes>,
+    /// Of answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response: Option<Bytes>,
 }
 
 impl Serialize for NetRule {
@@ -153,6 +195,10 @@ impl JsonSchema for NetRule {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         let port = json_schema!({ "type": ["integer", "string"], "description": "443, \"8000-8100\" or \"*\"" });
         let method = json_schema!({ "type": "string" });
+        let pattern = json_schema!({ "type": ["string", "integer", "boolean"] });
+        let patterns = json_schema!({ "oneOf": [pattern, { "type": "array", "items": pattern, "minItems": 1 }] });
+        let kind = json_schema!({ "enum": OperationKind::ALL.map(OperationKind::as_str) });
+        let size = json_schema!({ "type": ["string", "integer"], "examples": ["1MiB"] });
         json_schema!({
             "description": "A destination: host or host:port, or a mapping.",
             "oneOf": [
@@ -178,6 +224,39 @@ impl JsonSchema for NetRule {
                                         "description": "Parameters that must be there, and patterns over their values.",
                                         "additionalProperties": { "type": ["string", "integer", "boolean"] },
                                         "examples": [{ "service": "git-upload-pack" }]
+                                    },
+                                    "header": {
+                                        "type": "object",
+                                        "description": "Headers that must be there, and patterns over their values.",
+                                        "additionalProperties": pattern,
+                                        "examples": [{ "x-team": "blue" }]
+                                    },
+                                    "json": {
+                                        "type": "object",
+                                        "description": "Fields of a JSON body, and patterns over their values.",
+                                        "additionalProperties": patterns,
+                                        "examples": [{ "model": "gpt-*", "repository.owner": "me" }]
+                                    },
+                                    "graphql": {
+                                        "type": "object",
+                                        "description": "Operations of GraphQL.",
+                                        "additionalProperties": false,
+                                        "properties": {
+                                            "operation": { "oneOf": [kind, { "type": "array", "items": kind, "minItems": 1 }] },
+                                            "name": patterns,
+                                            "field": patterns
+                                        }
+                                    },
+                                    "grpc": {
+                                        "oneOf": [method, { "type": "array", "items": method, "minItems": 1 }],
+                                        "description": "Calls of gRPC, in place of method and path.",
+                                        "examples": ["package.Service/Method"]
+                                    },
+                                    "bytes": {
+                                        "type": "object",
+                                        "description": "Most bytes of bodies; what is longer is cut off.",
+                                        "additionalProperties": false,
+                                        "properties": { "request": size, "response": size }
                                     }
                                 }
                             }

@@ -15,6 +15,7 @@ mod layers;
 mod properties;
 mod rego;
 mod rego_corpus;
+mod requests;
 mod schema;
 mod scopes;
 mod sessions;
