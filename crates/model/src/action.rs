@@ -219,16 +219,19 @@ pub enum Origin {
     Retrieved,
     /// A tool's result.
     Tool,
+    /// What a language model answers.
+    Model,
 }
 
 impl Origin {
-    /// The word used everywhere: `user`, `retrieved`, `tool`.
+    /// The word used everywhere: `user`, `retrieved`, `tool`, `model`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::User => "user",
             Self::Retrieved => "retrieved",
             Self::Tool => "tool",
+            Self::Model => "model",
         }
     }
 }

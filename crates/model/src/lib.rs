@@ -28,7 +28,7 @@ pub use record::{Approval, ApprovalReach, Outcome, OutcomeStatus, Record, Refuse
 pub use redaction::RedactError;
 pub use scope::{Scope, ScopeError};
 pub use sighting::{Part, Sighting, SightingClass};
-pub use verdict::{BundleRef, Effect, Finding, Obligation, Risk, RuleRef, Verdict};
+pub use verdict::{BundleRef, Effect, Finding, LlmApi, Obligation, Risk, RuleRef, Verdict};
 
 /// Version of the model; only ever extended, never changed in place.
 pub const MODEL_VERSION: u32 = 1;

@@ -107,6 +107,13 @@ pub enum Obligation {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         response: Option<u64>,
     },
+    /// The host speaks this protocol of language models: what is asked of models there is an action of its own.
+    ReadLlm {
+        /// Which protocol.
+        api: LlmApi,
+    },
+    /// The calls of tools in the model's answer are decided before the agent sees them.
+    DecideToolCalls,
     /// The secret's value takes its placeholder's place there.
     Inject {
         /// The secret's name.
@@ -114,6 +121,41 @@ pub enum Obligation {
         /// Where, as in [`crate::SecretUse::at`].
         at: String,
     },
+}
+
+/// A protocol in which language models are asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum LlmApi {
+    /// OpenAI's: chat completions and responses, as many servers speak it.
+    Openai,
+    /// Anthropic's messages.
+    Anthropic,
+    /// Ollama's own, and OpenAI's beside it.
+    Ollama,
+}
+
+impl LlmApi {
+    /// Every one.
+    pub const ALL: [Self; 3] = [Self::Openai, Self::Anthropic, Self::Ollama];
+
+    /// The word used everywhere: `openai`, `anthropic`, `ollama`. It is the provider in `models` and the server of the
+    /// tools a model calls.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+            Self::Anthropic => "anthropic",
+            Self::Ollama => "ollama",
+        }
+    }
+
+    /// The protocol of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|api| api.as_str() == name)
+    }
 }
 
 /// A decision over one action.

@@ -80,7 +80,12 @@ pub fn parse_case(text: &str, context: &Context) -> Result<Deed, CaseError> {
                 "user" => Origin::User,
                 "retrieved" => Origin::Retrieved,
                 "tool" => Origin::Tool,
-                _ => return Err(needs("`user`, `retrieved` or `tool`, then where it comes from, then its words")),
+                "model" => Origin::Model,
+                _ => {
+                    return Err(needs(
+                        "`user`, `retrieved`, `tool` or `model`, then where it comes from, then its words",
+                    ));
+                }
             };
             let (source, text) = word(rest);
             Deed::ContentReceive { origin, source: source.to_owned(), content: text.into() }

@@ -139,7 +139,7 @@ impl<'a> Decision<'a> {
     /// The whole verdict, in words.
     #[must_use]
     pub fn to_verdict(&self) -> Verdict {
-        let Duties { inspect_http, dial, allow_private, bytes } = self.duties();
+        let Duties { inspect_http, dial, allow_private, bytes, llm, tool_calls } = self.duties();
         let mut obligations = Vec::new();
         if inspect_http {
             obligations.push(Obligation::InspectHttp);
@@ -150,6 +150,10 @@ impl<'a> Decision<'a> {
         }
         if bytes != ByteLimits::default() {
             obligations.push(Obligation::LimitBytes { request: bytes.request, response: bytes.response });
+        }
+        obligations.extend(llm.map(|api| Obligation::ReadLlm { api }));
+        if tool_calls {
+            obligations.push(Obligation::DecideToolCalls);
         }
         if self.effect() != Effect::Deny {
             obligations.extend(self.findings.redactions().iter().map(|redaction| Obligation::Redact {

@@ -461,6 +461,10 @@ fn net_layer(user: &PolicyFile) -> NetLayer {
 fn inspects_http(all: &[&PolicyFile]) -> bool {
     let mut nets = all.iter().filter_map(|file| file.net.as_ref());
     nets.any(|net| {
-        [&net.allow, &net.ask, &net.deny].into_iter().flatten().flatten().any(|rule| rule.value.http.is_some())
+        [&net.allow, &net.ask, &net.deny]
+            .into_iter()
+            .flatten()
+            .flatten()
+            .any(|rule| rule.value.http.is_some() || rule.value.llm.is_some())
     })
 }

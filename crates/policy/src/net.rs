@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 
-use bartizan_model::{Effect, RequestNeeds};
+use bartizan_model::{Effect, LlmApi, RequestNeeds};
 use smallvec::SmallVec;
 
 use crate::address::{Range, Special, special, special_range};
@@ -29,6 +29,10 @@ pub struct Duties {
     pub allow_private: bool,
     /// How long request and answer may be.
     pub bytes: ByteLimits,
+    /// The host is asked for language models in this protocol.
+    pub llm: Option<LlmApi>,
+    /// Calls of tools in a model's answer are decided.
+    pub tool_calls: bool,
 }
 
 /// How a destination was decided.
@@ -56,6 +60,7 @@ struct Destination {
     http: Option<Requests>,
     address: Option<IpAddr>,
     private: bool,
+    llm: Option<LlmApi>,
 }
 
 /// What is asked of a destination.
@@ -126,6 +131,7 @@ impl Destinations {
             http,
             address: rule.address,
             private: rule.private,
+            llm: rule.llm,
         });
     }
 
@@ -190,6 +196,7 @@ impl Destinations {
         let mut outside: Option<(u32, u32, Option<Unread>)> = None;
         let mut unread: Option<(u32, u32, Unread)> = None;
         let mut dial: Option<(u32, IpAddr)> = None;
+        let mut llm: Option<(u32, LlmApi)> = None;
         let mut duties = Duties::default();
         let (mut listed, mut plain) = (false, false);
         let mut vouched = false;
@@ -204,6 +211,9 @@ impl Destinations {
             if rule.effect != Effect::Deny {
                 duties.allow_private |= destination.private || destination.address.is_some();
                 dial = dial.max(destination.address.map(|address| (rule.rank, address)));
+                if let Some(api) = destination.llm.filter(|_| llm.is_none_or(|(rank, _)| rank < rule.rank)) {
+                    llm = Some((rule.rank, api));
+                }
                 vouched |= vouches(&destination.host, special);
             }
             match (&destination.http, wish) {
@@ -242,7 +252,8 @@ impl Destinations {
                 }
             }
         });
-        duties.inspect_http |= listed && !plain;
+        duties.llm = llm.map(|(_, api)| api);
+        duties.inspect_http |= listed && !plain || duties.llm.is_some();
         duties.dial = dial.map(|(_, address)| address);
         if let Some(special) = special {
             if !vouched {

@@ -50,6 +50,8 @@ pub(crate) struct Compiled {
     pub(crate) computer: Option<Section<Names>>,
     /// What becomes of text nothing was seen in; guards hold back the rest.
     pub(crate) prompts: Option<Section<Effect>>,
+    /// Calls of tools in models' answers are decided.
+    pub(crate) tool_calls: bool,
     pub(crate) guards: Vec<Box<dyn Guard>>,
     /// Whether one of them looks at what stands in requests' bodies.
     pub(crate) reads_bodies: bool,
@@ -135,6 +137,7 @@ impl Compiled {
                 rules: default(&section.default, false),
                 default_place: section.default.as_ref().map(|default| default.place.clone()),
             }),
+            tool_calls: file.llm.as_ref().and_then(|llm| llm.tool_calls.as_ref()).is_some_and(|decided| decided.value),
             guards: guards::compile(file, context, layer),
             reads_bodies: false,
         }

@@ -10,11 +10,11 @@ pub(crate) use counters::{Charge, Scope, Unit};
 pub use labels::Label;
 pub(crate) use provenance::Named;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bartizan_model::ActionId;
+use bartizan_model::{ActionId, Digest};
 use jiff::Timestamp;
 
 use labels::LabelSet;
@@ -22,6 +22,9 @@ use provenance::Words;
 
 /// Most sequences followed at once: more than any policy has rules; what comes later isn't followed but held.
 const SEQUENCES_MAX: usize = 1024;
+
+/// Questions to models that are remembered: a loop over this many different ones isn't noticed.
+const QUESTIONS_MAX: usize = 1024;
 
 /// The memory of one run or session.
 #[derive(Debug, Default)]
@@ -34,6 +37,8 @@ pub struct Session {
     sequences: Mutex<HashMap<String, Progress>>,
     begun: Mutex<HashMap<ActionId, Begun>>,
     started: Mutex<Option<Timestamp>>,
+    /// Questions to models, the newest last.
+    questions: Mutex<VecDeque<(Digest, Timestamp)>>,
     /// Something could not be remembered; what depends on it holds from now on.
     overflowed: AtomicBool,
 }
@@ -122,6 +127,22 @@ impl Session {
         self.overflowed.load(Ordering::Relaxed)
     }
 
+    /// A model is asked this.
+    pub(crate) fn ask(&self, question: Digest, now: Timestamp) {
+        let mut questions = lock(&self.questions);
+        if questions.len() == QUESTIONS_MAX {
+            questions.pop_front();
+        }
+        questions.push_back((question, now));
+    }
+
+    /// How often a model was asked this since then.
+    pub(crate) fn asked(&self, question: &Digest, since: Timestamp) -> u64 {
+        let questions = lock(&self.questions);
+        let same = questions.iter().filter(|(asked, at)| asked == question && *at >= since);
+        u64::try_from(same.count()).unwrap_or(u64::MAX)
+    }
+
     /// When its first action was begun.
     pub(crate) fn started(&self) -> Option<Timestamp> {
         *lock(&self.started)
@@ -179,12 +200,12 @@ impl Session {
         Ok(())
     }
 
-    /// Turns what an action had reserved into what it used; `actual` says how much of each unit, nothing for what the
+    /// Turns what an action had reserved into what it used; `actual` says how much of each, nothing for what the
     /// reservation estimates best.
-    pub(crate) fn settle(&self, action: &ActionId, actual: impl Fn(Unit) -> Option<u64>) {
+    pub(crate) fn settle(&self, action: &ActionId, actual: impl Fn(&Charge) -> Option<u64>) {
         let Some(begun) = lock(&self.begun).remove(action) else { return };
         for charge in begun.charges {
-            let used = actual(charge.unit).unwrap_or(charge.amount);
+            let used = actual(&charge).unwrap_or(charge.amount);
             self.counters(charge.scope).settle(&charge, used);
         }
     }

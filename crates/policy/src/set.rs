@@ -11,12 +11,12 @@ use serde::Serialize;
 use crate::context::Context;
 use crate::decision::{Cause, Decision, Ruling};
 use crate::exception::{self, EXCEPTIONS_MAX, Exception, Lifted};
-use crate::guards::{self, Findings, Found, Guard, Layer, Look, Scene};
+use crate::guards::{self, Findings, Found, Guard, Layer, Look, Scene, cost};
 use crate::language::PolicyFile;
 use crate::load::Policy;
 use crate::policy::{Compiled, Role};
 use crate::secrets::{Bindings, Grant};
-use crate::session::Unit;
+use crate::session::{Charge, Unit};
 
 /// Policies compiled for one home and workspace. Immutable: swap the whole set to change it.
 #[derive(Debug)]
@@ -226,6 +226,8 @@ impl PolicySet {
     ) -> Decision<'a> {
         let mut ruling = rule(layers.clone(), deed, look);
         ruling.duties.inspect_http |= ruling.effect != Effect::Deny && self.bindings.concern(deed);
+        ruling.duties.tool_calls =
+            matches!(deed, Deed::LlmRequest { .. }) && layers.clone().any(|policy| policy.tool_calls);
         let mut findings = Findings::default();
         self.bindings.check(deed, layers.clone(), &mut findings);
         let duties = ruling.duties;
@@ -309,9 +311,9 @@ impl PolicySet {
     /// What was begun has ended: what it had reserved and did not use is free again. `None` when it never came about.
     pub fn settle(&self, action: &ActionId, outcome: Option<&Outcome>, look: &Look<'_>) {
         let Some(session) = look.session else { return };
-        session.settle(action, |unit| match outcome {
+        session.settle(action, |charge| match outcome {
             None => Some(0),
-            Some(outcome) => used(outcome, unit),
+            Some(outcome) => used(outcome, charge),
         });
     }
 
@@ -397,13 +399,14 @@ fn compile(policy: &Policy, layer: usize, names: &[String], context: &Context) -
 }
 
 /// How much of a unit an action used, by the figures of its outcome; `None` where they don't say.
-fn used(outcome: &Outcome, unit: Unit) -> Option<u64> {
+fn used(outcome: &Outcome, charge: &Charge) -> Option<u64> {
     let figure = |name: &str| outcome.figures.get(name).and_then(|figure| u64::try_from(*figure).ok());
-    let said = match unit {
+    let said = match charge.unit {
         Unit::Requests => None,
         Unit::Bytes => figure("sent_bytes"),
         Unit::Tokens => figure("input_tokens").map(|input| input.saturating_add(figure("output_tokens").unwrap_or(0))),
-        Unit::Cost => figure("cost_millionths"),
+        Unit::Cost => figure("cost_millionths")
+            .or_else(|| Some(cost(charge.price?, figure("input_tokens")?, figure("output_tokens").unwrap_or(0)))),
     };
     match (said, outcome.status) {
         (Some(used), _) => Some(used),
@@ -427,6 +430,7 @@ fn narrow<'a>(user: Ruling<'a>, project: Ruling<'a>) -> Ruling<'a> {
     ruling.duties = user.duties;
     ruling.duties.inspect_http |= project.duties.inspect_http;
     ruling.duties.bytes = ruling.duties.bytes.min(project.duties.bytes);
+    ruling.duties.llm = user.duties.llm.or(project.duties.llm);
     if ruling.effect == Effect::Deny {
         ruling.duties = crate::net::Duties::default();
     }

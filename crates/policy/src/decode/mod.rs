@@ -16,6 +16,7 @@ mod flow;
 mod guards;
 mod labels;
 mod limits;
+mod llm;
 mod names;
 pub(crate) mod net;
 mod patches;
@@ -46,6 +47,7 @@ const POLICY_KEYS: Keys = &[(
         "tools",
         "secrets",
         "models",
+        "llm",
         "messages",
         "browser",
         "computer",
@@ -85,6 +87,7 @@ pub(crate) const KEYS: &[Keys] = &[
     guards::KEYS,
     labels::KEYS,
     limits::KEYS,
+    llm::KEYS,
     names::KEYS,
     secrets::KEYS,
     net::KEYS,
@@ -126,6 +129,7 @@ impl Decoder {
                 "tools" => file.tools = Some(self.tools(node)),
                 "secrets" => file.secrets = Some(self.secrets(node)),
                 "models" => file.models = Some(self.names(node, "models")),
+                "llm" => file.llm = Some(self.llm(node)),
                 "messages" => file.messages = Some(self.names(node, "messages")),
                 "browser" => file.browser = Some(self.browser(node)),
                 "computer" => file.computer = Some(self.computer(node)),

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use bartizan_model::LlmApi;
+
 use crate::address::Range;
 use crate::host::HostPattern;
 use crate::language::{BytesRule, GraphqlRule, HttpRule, Net, NetRule, Ports};
@@ -15,7 +17,7 @@ use crate::yaml::{Node, Value};
 /// The keys of its mappings.
 pub(super) const KEYS: Keys = &[
     ("net", &["default", "resolver", "allow", "ask", "deny"]),
-    ("a net rule", &["host", "ports", "http", "address", "private", "secret"]),
+    ("a net rule", &["host", "ports", "http", "address", "private", "secret", "llm"]),
     ("an http rule", &["method", "path", "query", "header", "json", "graphql", "grpc", "bytes"]),
     ("a graphql rule", &["operation", "name", "field"]),
     ("bytes", &["request", "response"]),
@@ -36,8 +38,12 @@ impl Decoder {
                 "deny" => {
                     net.deny = self.list(node, Self::net_rule);
                     for rule in net.deny.iter().flatten() {
-                        if rule.value.address.is_some() || rule.value.private || rule.value.secret.is_some() {
-                            let problem = "`address`, `private` and `secret` grant something and can't stand in `deny`";
+                        if rule.value.address.is_some()
+                            || rule.value.private
+                            || rule.value.secret.is_some()
+                            || rule.value.llm.is_some()
+                        {
+                            let problem = "`address`, `private`, `secret` and `llm` go with what is granted and can't stand in `deny`";
                             self.errors.add(&rule.place, problem);
                         }
                         if rule.value.http.iter().flatten().any(|http| http.bytes.is_some()) {
@@ -84,7 +90,7 @@ impl Decoder {
             };
         }
         let (mut host, mut ports, mut http, mut address, mut private) = (None, Vec::new(), None, None, false);
-        let mut secret = None;
+        let (mut secret, mut llm) = (None, None);
         let mut complete = true;
         for (key, node) in self.mapping(node, "a net rule") {
             match key.value.as_str() {
@@ -117,6 +123,7 @@ impl Decoder {
                 }
                 "private" => private = self.truth(node)?,
                 "secret" => secret = Some(self.rule_secrets(node)),
+                "llm" => llm = self.llm_api(node),
                 _ => {}
             }
         }
@@ -133,7 +140,18 @@ impl Decoder {
             self.errors.add(&place, "`private` goes with names; an address or range in a rule says so itself");
         }
         let text = if ports.is_empty() { host.to_string() } else { format!("{host}:{}", join_ports(&ports)) };
-        Some(At { value: NetRule { text, host, ports, http, address, private, secret }, place })
+        Some(At { value: NetRule { text, host, ports, http, address, private, secret, llm }, place })
+    }
+
+    fn llm_api(&mut self, node: &Node) -> Option<LlmApi> {
+        let text = self.text(node)?;
+        let api = LlmApi::named(&text.value);
+        if api.is_none() {
+            let problem =
+                format!("{} is no protocol of models; write `openai`, `anthropic` or `ollama`", quoted(&text.value));
+            self.errors.add(&text.place, problem);
+        }
+        api
     }
 
     pub(crate) fn http_rule(&mut self, node: &Node) -> Option<HttpRule> {
@@ -277,5 +295,14 @@ pub(crate) fn net_rule_text(text: &str) -> Result<NetRule, String> {
         _ => (text, Vec::new()),
     };
     let host = HostPattern::parse(host)?;
-    Ok(NetRule { text: text.to_owned(), host, ports, http: None, address: None, private: false, secret: None })
+    Ok(NetRule {
+        text: text.to_owned(),
+        host,
+        ports,
+        http: None,
+        address: None,
+        private: false,
+        secret: None,
+        llm: None,
+    })
 }

@@ -6,8 +6,10 @@ use crate::shapes::{Decoder, Keys};
 use crate::yaml::Node;
 
 /// The keys of its mappings.
-pub(super) const KEYS: Keys =
-    &[("prompts", &["default", "user", "retrieved", "tool"]), ("an origin", &["ask", "deny", "hidden"])];
+pub(super) const KEYS: Keys = &[
+    ("prompts", &["default", "user", "retrieved", "tool", "model"]),
+    ("an origin", &["ask", "deny", "hidden", "secret", "personal"]),
+];
 
 impl Decoder {
     pub(crate) fn prompts(&mut self, node: &Node) -> Prompts {
@@ -18,6 +20,7 @@ impl Decoder {
                 "user" => prompts.user = Some(self.origin_rules(node)),
                 "retrieved" => prompts.retrieved = Some(self.origin_rules(node)),
                 "tool" => prompts.tool = Some(self.origin_rules(node)),
+                "model" => prompts.model = Some(self.origin_rules(node)),
                 _ => {}
             }
         }
@@ -31,6 +34,8 @@ impl Decoder {
                 "ask" => rules.ask = self.score(node),
                 "deny" => rules.deny = self.score(node),
                 "hidden" => rules.hidden = self.effect(node),
+                "secret" => rules.secret = self.effect(node),
+                "personal" => rules.personal = self.effect(node),
                 _ => {}
             }
         }

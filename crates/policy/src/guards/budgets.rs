@@ -118,25 +118,24 @@ impl BudgetGuard {
             },
             Unit::Tokens => tokens(deed).map(|(input, output)| input.saturating_add(output)),
             Unit::Cost => {
-                let Deed::LlmRequest { provider, model, .. } = deed else { return None };
                 let (input, output) = tokens(deed)?;
-                let whole = provider.as_ref().map(|provider| format!("{provider}/{model}"));
-                let matches = |pattern: &Wildcard| {
-                    pattern.matches(model.as_bytes(), true)
-                        || whole.as_ref().is_some_and(|whole| pattern.matches(whole.as_bytes(), true))
-                };
-                let price = self
-                    .prices
-                    .iter()
-                    .filter(|(pattern, _)| matches(pattern))
-                    .max_by_key(|(pattern, _)| pattern.literal_bytes());
                 // A model without a price can't be said to stay within a budget.
-                let Some((_, price)) = price else { return Some(u64::MAX) };
-                let millionths =
-                    u128::from(input) * u128::from(price.input.0) + u128::from(output) * u128::from(price.output.0);
-                Some(u64::try_from(millionths.div_ceil(1_000_000)).unwrap_or(u64::MAX))
+                Some(self.price(deed).map_or(u64::MAX, |price| cost(price, input, output)))
             }
         }
+    }
+
+    /// What a million tokens of the model cost, sent and answered.
+    fn price(&self, deed: &Deed) -> Option<(u64, u64)> {
+        let Deed::LlmRequest { provider, model, .. } = deed else { return None };
+        let whole = provider.as_ref().map(|provider| format!("{provider}/{model}"));
+        let matches = |pattern: &Wildcard| {
+            pattern.matches(model.as_bytes(), true)
+                || whole.as_ref().is_some_and(|whole| pattern.matches(whole.as_bytes(), true))
+        };
+        let fitting = self.prices.iter().filter(|(pattern, _)| matches(pattern));
+        let (_, price) = fitting.max_by_key(|(pattern, _)| pattern.literal_bytes())?;
+        Some((price.input.0, price.output.0))
     }
 
     fn each(&self, scene: &Scene<'_>, mut tell: impl FnMut(&Line, Charge)) {
@@ -153,6 +152,7 @@ impl BudgetGuard {
                     amount,
                     limit: line.limit,
                     over: self.over,
+                    price: if line.unit == Unit::Cost { self.price(scene.deed) } else { None },
                     forced: false,
                 };
                 tell(line, charge);
@@ -184,6 +184,12 @@ impl What {
             _ => false,
         }
     }
+}
+
+/// What tokens cost at these prices of a million, in millionths; never less than they do.
+pub(crate) fn cost((sent, answered): (u64, u64), input: u64, output: u64) -> u64 {
+    let millionths = u128::from(input) * u128::from(sent) + u128::from(output) * u128::from(answered);
+    u64::try_from(millionths.div_ceil(1_000_000)).unwrap_or(u64::MAX)
 }
 
 /// Tokens sent and the most answered.

@@ -14,6 +14,7 @@ mod flow;
 mod forms;
 mod input;
 mod labels;
+mod llm;
 mod patches;
 mod personal;
 mod prompts;
@@ -26,7 +27,9 @@ use std::borrow::Cow;
 use bartizan_model::{ActionId, ActionKind, Deed, Effect, Part, Principal, Risk, RuleRef, Sighting, SightingClass};
 use jiff::Timestamp;
 
+pub(crate) use budgets::cost;
 pub(crate) use compat::glob_problem as compat_glob_problem;
+pub(crate) use llm::REPEATS_MAX;
 pub use personal::kinds_below_restricted;
 
 use crate::context::Context;
@@ -83,7 +86,7 @@ pub(crate) struct Layer<'a> {
 
 /// Every guard this policy needs; those whose section is absent are left out.
 pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: Layer<'_>) -> Vec<Box<dyn Guard>> {
-    let guards: [Option<Box<dyn Guard>>; 12] = [
+    let guards: [Option<Box<dyn Guard>>; 13] = [
         patches::compile(file, context, layer),
         tools::compile(file, context),
         compat::compile(file, context),
@@ -94,6 +97,7 @@ pub(crate) fn compile(file: &PolicyFile, context: &Context, layer: Layer<'_>) ->
         browser::compile(file),
         computer::compile(file),
         budgets::compile(file, layer),
+        llm::compile(file),
         labels::compile(file, context, layer),
         flow::compile(file, context, layer),
     ];

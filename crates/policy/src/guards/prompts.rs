@@ -1,9 +1,10 @@
 //! Guard `prompts`: text that enters an agent's context and tries to give it orders, or holds what a reader doesn't see.
 
-use bartizan_model::{ActionKind, Deed, Effect, Origin, Risk, SightingClass};
+use bartizan_model::{ActionKind, Deed, Effect, Origin, Risk, Sighting, SightingClass};
 
 use crate::guards::{Findings, Found, Guard, Interest, Scene};
 use crate::language::{OriginRules, PolicyFile, Prompts};
+use crate::place::At;
 
 pub(super) fn compile(file: &PolicyFile) -> Option<Box<dyn Guard>> {
     Some(Box::new(PromptGuard { prompts: file.prompts.clone()? }))
@@ -19,10 +20,21 @@ impl PromptGuard {
         match origin {
             Origin::User => self.prompts.user.as_ref(),
             Origin::Retrieved => self.prompts.retrieved.as_ref(),
+            Origin::Model => self.prompts.model.as_ref(),
             // What isn't known is read as what is trusted least.
             _ => self.prompts.tool.as_ref(),
         }
     }
+}
+
+/// How sure a scanner must be of secrets and personal data in what comes in.
+const SCORE: u8 = 50;
+
+/// A secret or personal data in the text.
+fn held(findings: &mut Findings, sighting: &Sighting, effect: Option<&At<Effect>>, rule: String, what: &str) {
+    let Some(effect) = effect.filter(|effect| effect.value > Effect::Allow && sighting.score >= SCORE) else { return };
+    let message = format!("the text holds {what} (`{}`)", sighting.kind);
+    findings.push(Found::new("prompts", effect.value, Risk::High, rule, Some(&effect.place), message));
 }
 
 impl Guard for PromptGuard {
@@ -70,14 +82,26 @@ impl Guard for PromptGuard {
                         ));
                     }
                 }
+                SightingClass::Secret => {
+                    let place = rules.secret.as_ref();
+                    held(findings, sighting, place, format!("prompts.{origin}.secret"), "a secret");
+                }
+                SightingClass::Personal => {
+                    let place = rules.personal.as_ref();
+                    held(findings, sighting, place, format!("prompts.{origin}.personal"), "personal data");
+                }
                 _ => {}
             }
         }
     }
 
     fn explain(&self) -> Vec<String> {
-        let origins =
-            [("user", &self.prompts.user), ("retrieved", &self.prompts.retrieved), ("tool", &self.prompts.tool)];
+        let origins = [
+            ("user", &self.prompts.user),
+            ("retrieved", &self.prompts.retrieved),
+            ("tool", &self.prompts.tool),
+            ("model", &self.prompts.model),
+        ];
         let mut lines = Vec::new();
         for (origin, rules) in origins {
             let Some(rules) = rules else { continue };
@@ -85,6 +109,8 @@ impl Guard for PromptGuard {
             parts.extend(rules.ask.as_ref().map(|score| format!("asks a person from {} of 100 on", score.value)));
             parts.extend(rules.deny.as_ref().map(|score| format!("refuses from {} of 100 on", score.value)));
             parts.extend(rules.hidden.as_ref().map(|effect| format!("hidden text: {}", effect.value.as_str())));
+            parts.extend(rules.secret.as_ref().map(|effect| format!("secrets: {}", effect.value.as_str())));
+            parts.extend(rules.personal.as_ref().map(|effect| format!("personal data: {}", effect.value.as_str())));
             if !parts.is_empty() {
                 lines.push(format!("text of origin `{origin}` that gives orders: {}", parts.join("; ")));
             }

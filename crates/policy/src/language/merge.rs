@@ -30,6 +30,7 @@ pub(crate) fn merge(parent: PolicyFile, child: PolicyFile) -> PolicyFile {
         tools: parent.tools.merge(child.tools),
         secrets: parent.secrets.merge(child.secrets),
         models: parent.models.merge(child.models),
+        llm: parent.llm.merge(child.llm),
         messages: parent.messages.merge(child.messages),
         browser: parent.browser.merge(child.browser),
         computer: parent.computer.merge(child.computer),

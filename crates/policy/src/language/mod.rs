@@ -17,6 +17,7 @@ mod flow;
 mod guards;
 mod labels;
 mod limits;
+mod llm;
 pub(crate) mod merge;
 mod names;
 mod net;
@@ -46,6 +47,7 @@ pub use flow::{FlowRule, Provenance, When};
 pub use guards::GuardModule;
 pub use labels::{LabelRule, Labels};
 pub use limits::Limits;
+pub use llm::{Llm, Repeats};
 pub use names::NameRules;
 pub use net::{BytesRule, GraphqlRule, HttpRule, Net, NetRule, Ports};
 pub use patches::{PatchKinds, Patches};
@@ -99,6 +101,9 @@ pub struct PolicyFile {
     /// Which language models may be asked: `provider/model`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub models: Option<NameRules>,
+    /// What holds for every question to a language model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub llm: Option<Llm>,
     /// To whom messages may be sent: `channel/recipient`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<NameRules>,

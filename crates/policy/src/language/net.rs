@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use bartizan_model::Effect;
+use bartizan_model::{Effect, LlmApi};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Serialize, Serializer};
 
@@ -53,6 +53,8 @@ pub struct NetRule {
     pub private: bool,
     /// Which secrets requests may carry there, and where in them.
     pub secret: Option<RuleSecrets>,
+    /// The protocol of language models that is spoken there.
+    pub llm: Option<LlmApi>,
 }
 
 /// A port or a range of ports, both ends included.
@@ -156,7 +158,11 @@ pub struct BytesRule {
 
 impl Serialize for NetRule {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let plain = self.http.is_none() && self.address.is_none() && !self.private && self.secret.is_none();
+        let plain = self.http.is_none()
+            && self.address.is_none()
+            && !self.private
+            && self.secret.is_none()
+            && self.llm.is_none();
         if plain && self.ports.is_empty() {
             return serializer.collect_str(&self.host);
         }
@@ -167,6 +173,7 @@ impl Serialize for NetRule {
             address: self.address,
             private: self.private,
             secret: self.secret.clone(),
+            llm: self.llm,
         }
         .serialize(serializer)
     }
@@ -185,6 +192,8 @@ struct NetRuleMap {
     private: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     secret: Option<RuleSecrets>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    llm: Option<LlmApi>,
 }
 
 impl JsonSchema for NetRule {
@@ -263,7 +272,11 @@ impl JsonSchema for NetRule {
                         },
                         "address": { "type": "string", "description": "Dial exactly this address." },
                         "private": { "type": "boolean", "description": "The name may resolve to private addresses." },
-                        "secret": RuleSecrets::schema()
+                        "secret": RuleSecrets::schema(),
+                        "llm": {
+                            "enum": ["openai", "anthropic", "ollama"],
+                            "description": "The protocol of language models that is spoken there: what is asked of them is decided by `models`."
+                        }
                     }
                 }
             ]

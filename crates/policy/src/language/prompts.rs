@@ -24,6 +24,9 @@ pub struct Prompts {
     /// Results of tools.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool: Option<OriginRules>,
+    /// Answers of language models, as they stream.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub model: Option<OriginRules>,
 }
 
 /// How sure the scanner must be that text gives orders for a person to be asked, or for a refusal: 0 to 100.
@@ -40,6 +43,12 @@ pub struct OriginRules {
     /// What becomes of text that a reader doesn't see.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hidden: Option<At<Effect>>,
+    /// What becomes of text that holds a secret.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret: Option<At<Effect>>,
+    /// What becomes of text that holds personal data.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub personal: Option<At<Effect>>,
 }
 
 impl Merge for Prompts {
@@ -49,12 +58,19 @@ impl Merge for Prompts {
             user: self.user.merge(child.user),
             retrieved: self.retrieved.merge(child.retrieved),
             tool: self.tool.merge(child.tool),
+            model: self.model.merge(child.model),
         }
     }
 }
 
 impl Merge for OriginRules {
     fn merge(self, child: Self) -> Self {
-        Self { ask: child.ask.or(self.ask), deny: child.deny.or(self.deny), hidden: child.hidden.or(self.hidden) }
+        Self {
+            ask: child.ask.or(self.ask),
+            deny: child.deny.or(self.deny),
+            hidden: child.hidden.or(self.hidden),
+            secret: child.secret.or(self.secret),
+            personal: child.personal.or(self.personal),
+        }
     }
 }

@@ -46,6 +46,8 @@ pub(crate) struct Charge {
     pub(crate) limit: u64,
     /// What becomes of what would go over.
     pub(crate) over: Effect,
+    /// What a million tokens cost, sent and answered: known where the cost is that of a model.
+    pub(crate) price: Option<(u64, u64)>,
     /// Taken even if it goes over: a person said so.
     pub(crate) forced: bool,
 }

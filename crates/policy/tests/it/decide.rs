@@ -280,3 +280,22 @@ fn a_set_is_shared_between_threads() {
     fn shared<T: Send + Sync>() {}
     shared::<bartizan_policy::PolicySet>();
 }
+
+#[test]
+fn a_host_of_models_is_inspected_and_its_protocol_told() {
+    use bartizan_model::{LlmApi, Obligation};
+    let set = crate::support::set(
+        "llm: { tool_calls: true }\nmodels: { default: allow }\nnet: { allow: [{ host: api.test, llm: anthropic }, plain.test] }",
+    );
+    let obligations = |case: &str| {
+        let deed = bartizan_policy::parse_case(case, set.context()).unwrap();
+        set.verdict(&deed).obligations
+    };
+    let reads = Obligation::ReadLlm { api: LlmApi::Anthropic };
+    for case in ["connect api.test:443", "http POST https://api.test/v1/messages"] {
+        let found = obligations(case);
+        assert!(found.contains(&reads) && found.contains(&Obligation::InspectHttp), "{case}: {found:?}");
+    }
+    assert_eq!(obligations("connect plain.test:443"), []);
+    assert_eq!(obligations("model anthropic/claude hello"), [Obligation::DecideToolCalls]);
+}

@@ -435,3 +435,56 @@ fn arguments_that_are_too_many_or_too_deep_may_come_from_anywhere() {
         assert_eq!(effect(&held), Effect::Ask, "{held:?}");
     }
 }
+
+#[test]
+fn the_same_question_again_and_again_is_a_loop() {
+    let set = set("models: { default: allow }\nllm: { repeats: { most: 2, within: 1m } }");
+    let mut story = Story::new(&set);
+    story.check("model openai/gpt-5 what is this", expect!["allow models.default"]);
+    story.check("model openai/gpt-5 what is that", expect!["allow models.default"]);
+    story.check("model openai/gpt-5 what is this", expect!["allow models.default"]);
+    story.check("model anthropic/claude what is this", expect!["deny llm.repeats"]);
+    story.seconds += 61;
+    story.check("model openai/gpt-5 what is this", expect!["allow models.default"]);
+}
+
+#[test]
+fn cost_is_settled_by_the_tokens_that_were_used() {
+    let set = set(
+        "models: { default: allow }\nbudgets: { session: { cost: 1 }, prices: [{ model: '*', input: 1, output: 1000 }] }",
+    );
+    let story = Story::new(&set);
+    let deed = Deed::LlmRequest {
+        provider: None,
+        model: "m".into(),
+        content: "x".into(),
+        input_tokens: Some(1),
+        output_tokens_max: None,
+    };
+    let id = ActionId::generate();
+    let look = story.look(&id, &[]);
+    let verdict = set.decide_with(&deed, &look).to_verdict();
+    set.begin(&id, &deed, &verdict, &look).unwrap();
+    let outcome = Outcome::new(OutcomeStatus::Done).with_figure("input_tokens", 1).with_figure("output_tokens", 1000);
+    set.settle(&id, Some(&outcome), &look);
+    let verdict = story.act(&deed);
+    assert_eq!((verdict.effect, verdict.rule.rule.as_str()), (Effect::Deny, "budgets.session.cost"));
+}
+
+#[test]
+fn models_answers_are_text_that_comes_in() {
+    let set = set("prompts: { default: allow, model: { deny: 80, secret: deny, personal: ask } }");
+    let story = Story::new(&set);
+    let deed = story.deed("content model openai/gpt-5 words");
+    let seen = |class, score| Sighting::new(class, "kind", score, 0..1);
+    for (class, score, expected) in [
+        (SightingClass::Injection, 79, "allow prompts.default"),
+        (SightingClass::Injection, 80, "deny prompts.model.deny"),
+        (SightingClass::Secret, 90, "deny prompts.model.secret"),
+        (SightingClass::Secret, 10, "allow prompts.default"),
+        (SightingClass::Personal, 90, "ask prompts.model.personal"),
+    ] {
+        let verdict = story.act_seeing(&deed, &[seen(class, score)]);
+        assert_eq!(format!("{} {}", verdict.effect.as_str(), verdict.rule.rule), expected);
+    }
+}
