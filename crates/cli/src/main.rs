@@ -71,6 +71,8 @@ enum Command {
     #[command(subcommand)]
     Net(commands::net::Net),
     #[command(subcommand)]
+    Llm(commands::llm::Llm),
+    #[command(subcommand)]
     Receipt(commands::receipt::Receipt),
     #[command(subcommand)]
     Box(commands::boxes::Boxes),
@@ -117,6 +119,7 @@ fn dispatch(command: Command, home: Option<&std::path::Path>, style: Style) -> a
         Command::Approval(approval) => approval.run(home, style),
         Command::Log(log) => log.run(home, style),
         Command::Net(net) => net.run(home, style),
+        Command::Llm(llm) => llm.run(home, style),
         Command::Receipt(receipt) => receipt.run(home, style),
         Command::Box(boxes) => boxes.run(home, style),
         Command::Completions(completions) => completions.run(),

@@ -68,6 +68,28 @@ impl Answer {
         values(&self.headers, "content-encoding").any(|value| !value.eq_ignore_ascii_case(b"identity"))
     }
 
+    /// Whether anything follows the head.
+    pub(crate) fn has_body(&self) -> bool {
+        !matches!(self.status, 204 | 304)
+    }
+
+    /// The first header of this name.
+    pub(crate) fn named(&self, name: &str) -> Option<&[u8]> {
+        values(&self.headers, name).next()
+    }
+
+    /// Has its body end otherwise than it did: in chunks (`Some(None)`), after so many bytes, or with the connection.
+    pub(crate) fn reframe(&mut self, body: Option<Option<usize>>) {
+        let framing = ["content-length", "transfer-encoding", "trailer"];
+        self.headers.retain(|(name, _)| !framing.iter().any(|framing| name.eq_ignore_ascii_case(framing)));
+        self.minor = 1;
+        match body {
+            Some(Some(length)) => self.headers.push(("content-length".to_owned(), length.to_string().into_bytes())),
+            Some(None) => self.headers.push(("transfer-encoding".to_owned(), b"chunked".to_vec())),
+            None => {}
+        }
+    }
+
     /// The head as the program gets it.
     #[must_use]
     pub fn forward(&self, close: bool) -> Vec<u8> {

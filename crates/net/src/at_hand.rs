@@ -19,6 +19,8 @@ use crate::traffic::Meter;
 /// Largest body that is at hand when its request is decided: calls of APIs are smaller, and a scanner has read it within
 /// a few hundredths of a second.
 pub(crate) const BODY_AT_HAND_MAX: usize = 1024 * 1024;
+/// Largest question to a model: as much as one action carries, for pictures in it are large.
+pub(crate) const QUESTION_BYTES_MAX: usize = bartizan_model::CONTENT_BYTES_MAX;
 /// All bodies of a run that are at hand together; requests beyond that wait for room.
 const ROOM_KIB: usize = 32 * 1024;
 /// How long a body may take, and how long it may wait for room.
@@ -41,6 +43,8 @@ pub(crate) enum Hold {
     Wanted { watched: bool },
     /// It is read whole, or the request is refused.
     Needed,
+    /// The same of a question to a model, which may be larger.
+    Question,
 }
 
 impl Hold {
@@ -56,7 +60,7 @@ impl Hold {
         };
         let too_long = length.is_some_and(|length| length > MOST);
         match need {
-            BodyNeed::Ruled if too_long => Err(too_large()),
+            BodyNeed::Ruled if too_long => Err(too_large(BODY_AT_HAND_MAX)),
             BodyNeed::Ruled if length != Some(0) && head.is_encoded() => Err(Reply::unsupported(
                 "a rule depends on the request's body, and it is compressed; send it without `Content-Encoding`",
             )),
@@ -68,6 +72,29 @@ impl Hold {
             BodyNeed::Nothing if lent && !too_long => Ok(Self::Wanted { watched: false }),
             BodyNeed::Nothing => Ok(Self::Streams),
         }
+    }
+}
+
+impl Hold {
+    /// What a question to a model calls for.
+    ///
+    /// # Errors
+    /// It is too large or encoded; what the program is told.
+    pub(crate) fn of_question(head: &Head) -> Result<Self, Reply> {
+        let too_long = matches!(head.body, BodyLength::Exact(length) if length > QUESTION_BYTES_MAX as u64);
+        if too_long {
+            return Err(too_large(QUESTION_BYTES_MAX));
+        }
+        if head.is_encoded() {
+            let why = "the question to the model is compressed, so nobody could look through it; send it without `Content-Encoding`";
+            return Err(Reply::unsupported(why));
+        }
+        Ok(Self::Question)
+    }
+
+    /// How large a body may be that is read whole.
+    fn most(self) -> usize {
+        if self == Self::Question { QUESTION_BYTES_MAX } else { BODY_AT_HAND_MAX }
     }
 }
 
@@ -116,11 +143,12 @@ impl Flow<'_> {
             Hold::Streams => return Ok((Held::streams(Vec::new(), false), body)),
             Hold::Watched => return Ok((Held::streams(Vec::new(), true), body)),
             Hold::Wanted { watched } => (watched, false),
-            Hold::Needed => (true, true),
+            Hold::Needed | Hold::Question => (true, true),
         };
+        let most = hold.most();
         let deadline = Instant::now() + BODY_TIMEOUT;
         let room = tokio::select! {
-            room = self.room_for(head.body, deadline) => room.map_err(refused)?,
+            room = self.room_for(head.body, most, deadline) => room.map_err(refused)?,
             ended = self.interrupted(meter, None) => return Err(ended),
         };
         if head.drop_expectation() {
@@ -134,9 +162,9 @@ impl Flow<'_> {
         loop {
             let complete =
                 body.gather(client, &mut bytes).map_err(|error| refused(Reply::bad_request(&error.to_string())))?;
-            match (complete, bytes.len() > BODY_AT_HAND_MAX) {
+            match (complete, bytes.len() > most) {
                 (true, false) => return Ok((Held::whole(bytes, room), body)),
-                (_, true) if needed => return Err(refused(too_large())),
+                (_, true) if needed => return Err(refused(too_large(most))),
                 (_, true) => return Ok((Held::streams(bytes, watched), body)),
                 (false, false) => {}
             }
@@ -160,10 +188,11 @@ impl Flow<'_> {
             Hold::Streams => return Ok(Held::streams(Vec::new(), false)),
             Hold::Watched => return Ok(Held::streams(Vec::new(), true)),
             Hold::Wanted { watched } => (watched, false),
-            Hold::Needed => (true, true),
+            Hold::Needed | Hold::Question => (true, true),
         };
+        let most = hold.most();
         let deadline = Instant::now() + BODY_TIMEOUT;
-        let room = self.room_for(head.body, deadline).await?;
+        let room = self.room_for(head.body, most, deadline).await?;
         let mut bytes = Vec::new();
         loop {
             match timeout_at(deadline, body.data()).await {
@@ -177,8 +206,8 @@ impl Flow<'_> {
                 Err(_) if needed => return Err(Reply::timeout()),
                 Err(_) => return Ok(Held::streams(bytes, watched)),
             }
-            if bytes.len() > BODY_AT_HAND_MAX {
-                return if needed { Err(too_large()) } else { Ok(Held::streams(bytes, watched)) };
+            if bytes.len() > most {
+                return if needed { Err(too_large(most)) } else { Ok(Held::streams(bytes, watched)) };
             }
         }
         match head.body {
@@ -190,10 +219,15 @@ impl Flow<'_> {
     }
 
     /// Room for a body of this length, waited for a while.
-    async fn room_for(&self, length: BodyLength, deadline: Instant) -> Result<OwnedSemaphorePermit, Reply> {
+    async fn room_for(
+        &self,
+        length: BodyLength,
+        most: usize,
+        deadline: Instant,
+    ) -> Result<OwnedSemaphorePermit, Reply> {
         let bytes = match length {
-            BodyLength::Exact(length) => usize::try_from(length).unwrap_or(BODY_AT_HAND_MAX).min(BODY_AT_HAND_MAX),
-            BodyLength::Chunked => BODY_AT_HAND_MAX,
+            BodyLength::Exact(length) => usize::try_from(length).unwrap_or(most).min(most),
+            BodyLength::Chunked => most,
         };
         let wanted = u32::try_from(kib(bytes)).unwrap_or(u32::MAX);
         match timeout_at(deadline, self.context.bodies.clone().acquire_many_owned(wanted)).await {
@@ -207,9 +241,9 @@ fn kib(bytes: usize) -> usize {
     bytes.div_ceil(1024).max(1)
 }
 
-fn too_large() -> Reply {
+fn too_large(most: usize) -> Reply {
     Reply::too_large(&format!(
-        "a rule depends on the request's body, and only {BODY_AT_HAND_MAX} bytes of one are looked at; send less at once"
+        "a rule depends on the request's body, and only {most} bytes of one are looked at; send less at once"
     ))
 }
 

@@ -67,6 +67,8 @@ pub(crate) enum Failure {
     Malformed(String),
     /// Policy holds back what streams past.
     Held(String),
+    /// The answer was cut after some of it was passed on; the program was told so.
+    Cut(String),
     /// The run's budget is used up.
     Budget,
 }

@@ -102,7 +102,7 @@ impl Context {
     ) -> Result<Armed, Halt> {
         let target = deed.target();
         let action = self.action(deed, process);
-        let is_request = matches!(action.deed, Deed::HttpRequest { .. });
+        let is_request = matches!(action.deed, Deed::HttpRequest { .. } | Deed::LlmRequest { .. });
         let identified = self.gate.identify(action).await?;
         // What is sent on of a request is what the gate gives back.
         let identified = if is_request { identified.redactable() } else { identified };
@@ -152,6 +152,11 @@ impl Context {
             return Err(Halt::Withdrawn);
         }
         Ok(self.gate.admit(action).await?)
+    }
+
+    /// What would be decided, without a record: for what passes in many small pieces.
+    pub(crate) fn foresee(&self, deed: Deed, process: Option<Process>) -> Effect {
+        self.gate.foresee(&self.action(deed, process))
     }
 
     /// Closes what was admitted. A ledger that fails now is noticed by the next admission, which it refuses.

@@ -5,18 +5,20 @@ use std::borrow::Cow;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use bartizan_gate::Mask;
 use bartizan_model::OutcomeStatus;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf};
 
 use crate::answer::AnswerLength;
 use crate::answer::{self, Answer, AnswerReading};
 use crate::body::{Body, Failure, Reader, Sieve, Through, chunk, send, too_long};
+use crate::context::Context;
 use crate::flow::{Ended, Farewell, Flow, broken, refused_with, stopped};
 use crate::head::{self, Afterwards, Head, Reading};
+use crate::llm::Way;
 use crate::reply::Reply;
 use crate::requests::Admitted;
 use crate::traffic::{Direction, Meter};
@@ -81,13 +83,16 @@ impl Flow<'_> {
         let mut server: Option<Server<S>> = None;
         let mut address = None;
         let ended = loop {
-            let head = match first.take() {
+            let mut head = match first.take() {
                 Some(head) => head,
                 None => match self.next_head(&mut client, server.as_mut(), meter).await {
                     Ok(head) => head,
                     Err(ended) => break ended,
                 },
             };
+            if let Some(Err(reply)) = self.front.as_deref().map(|front| front.turn(&mut head)) {
+                break refused_with(reply.reason(), reply);
+            }
             let keeps = head.is_kept();
             let mut asked = match self.ask(*head, scheme) {
                 Ok(asked) => asked,
@@ -106,7 +111,7 @@ impl Flow<'_> {
             if let Some(reach) = reach.take() {
                 let reached = tokio::select! {
                     reached = reach() => reached.map_err(unreachable),
-                    ended = self.given_up(Some(&admitted.armed)) => Err(ended),
+                    ended = self.given_up(Some(&admitted)) => Err(ended),
                 };
                 match reached {
                     Ok((stream, at)) => {
@@ -123,7 +128,7 @@ impl Flow<'_> {
             let passed = match server.as_mut() {
                 Some(server) => tokio::select! {
                     passed = self.pass(&admitted, Following { body, keeps }, &mut client, &mut to, server, &part) => passed,
-                    ended = self.interrupted(meter, Some(&admitted.armed)) => Err(ended),
+                    ended = self.interrupted(meter, Some(&admitted)) => Err(ended),
                 },
                 None => Err(broken("the server is gone")),
             };
@@ -210,8 +215,8 @@ impl Flow<'_> {
                 }
                 body.pass(admitted.ahead(), client, to, meter, Direction::Sent, sieve).await
             };
-            let mask = self.context.gate.mask();
-            let download = answers(admitted, mask, keeps, from, to_client, meter, &begun);
+            let way = Way { from, to: to_client, meter, begun: &begun, chunks: admitted.head().minor == 1 };
+            let download = answers(self.context, admitted, keeps, way);
             let left = self.left();
             tokio::pin!(upload, download, left);
             let mut sent = false;
@@ -245,9 +250,13 @@ impl Flow<'_> {
                     Ended { status: OutcomeStatus::Stopped, detail: reason, farewell }
                 }
                 Failure::Held(reason) => {
-                    let farewell = reply(Reply::forbidden(&reason, &admitted.explain()));
+                    let farewell = reply(match admitted.conversation() {
+                        Some(conversation) => conversation.reply(&reason),
+                        None => Reply::forbidden(&reason, &admitted.explain()),
+                    });
                     Ended { status: OutcomeStatus::Stopped, detail: reason, farewell }
                 }
+                Failure::Cut(detail) => Ended { status: OutcomeStatus::Stopped, detail, farewell: Farewell::Close },
                 Failure::Budget => stopped(&meter.exhausted()),
             }
         })
@@ -317,18 +326,17 @@ fn is_worth_reading(bytes: &[u8], looked_at: usize) -> bool {
 
 /// Passes answers on until the last one to this request, known values covered.
 async fn answers<R, W>(
+    context: &Arc<Context>,
     request: &Admitted,
-    mut mask: Option<Mask>,
     keeps: bool,
-    from: &mut Reader<R>,
-    to: &mut W,
-    meter: &Meter<'_>,
-    begun: &AtomicBool,
+    way: Way<'_, R, W>,
 ) -> Result<Answered, Failure>
 where
     R: AsyncRead + Unpin,
     W: AsyncWrite + Unpin,
 {
+    let mut mask = context.gate.mask();
+    let Way { from, to, meter, begun, chunks } = way;
     loop {
         let mut answer = read_answer(&request.head().method, from).await?;
         if answer.status == 101 {
@@ -347,6 +355,12 @@ where
             && *length > limit
         {
             return Err(Failure::Held(format!("of the answer: {}", too_long(limit))));
+        }
+        if let Some(conversation) = request.conversation().filter(|_| !answer.is_interim() && answer.has_body()) {
+            let status = answer.status;
+            let way = Way { from, to, meter, begun, chunks };
+            conversation.carry(context, answer, mask, limit, !keep, way).await?;
+            return Ok(Answered { status, keep: keep && chunks });
         }
         begun.store(true, Ordering::Relaxed);
         send(&answer.forward(!keep), to, meter, Direction::Received).await?;

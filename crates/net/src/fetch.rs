@@ -80,6 +80,38 @@ impl Place {
         self.port
     }
 
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        self.scheme
+    }
+
+    /// Its canonical path, without a slash at its end.
+    #[must_use]
+    pub fn path(&self) -> &str {
+        &self.path
+    }
+
+    /// The host as it was named.
+    pub(crate) fn named(&self) -> &Host {
+        &self.host
+    }
+
+    /// As `Host` names it: without the port that goes without saying.
+    pub(crate) fn authority(&self) -> String {
+        match (self.scheme, self.port) {
+            ("https", 443) | ("http", 80) => self.bracketed(),
+            (_, port) => format!("{}:{port}", self.bracketed()),
+        }
+    }
+
+    fn bracketed(&self) -> String {
+        match &self.host {
+            Host::Literal(std::net::IpAddr::V6(address)) => format!("[{address}]"),
+            host => host.to_string(),
+        }
+    }
+
     /// A request for what lies below it; `None` where the path would have more than one reading.
     #[must_use]
     pub fn request(&self, method: &str, below: &str, body: Option<Content>) -> Option<Deed> {

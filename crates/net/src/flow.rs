@@ -9,11 +9,14 @@ use bartizan_model::{Deed, Obligation, Outcome, OutcomeStatus, Process, SecretUs
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use tokio::net::TcpStream;
 
+use crate::authority::Speech;
 use crate::context::Context;
 use crate::exchange::Opening;
 use crate::first::{First, FirstError, Patience, check_request, listen};
+use crate::front::Front;
 use crate::head::{Afterwards, Head, Target};
 use crate::host::Host;
+use crate::llm;
 use crate::process::{SocketHolder, Transport};
 use crate::relay::{Cut, Link, Request, Start, relay};
 use crate::reply::{Reply, reset};
@@ -49,6 +52,8 @@ pub(crate) enum Manner {
     Tunnel(Vec<u8>),
     /// By a request with a whole URL; these bytes came with it.
     Request(Box<Head>, Vec<u8>),
+    /// To a server of our own, in front of the one it is for.
+    Front(Arc<Front>),
 }
 
 /// How a flow ended: what the ledger says, and what the client is told instead of an ordinary end.
@@ -77,10 +82,15 @@ pub(crate) async fn handle(context: &Arc<Context>, arrival: Arrival, host: Host,
             return match manner {
                 Manner::Redirected => reset(stream),
                 Manner::Tunnel(_) | Manner::Request(..) => Reply::halted(&halt, &explain).send(stream).await,
+                Manner::Front(front) => llm::halted(front.shape(), &halt, &explain).send(stream).await,
             };
         }
     };
-    let flow = Flow { context, client: &stream, own, asked, host: &host, port, armed: &armed, process };
+    let front = match &manner {
+        Manner::Front(front) => Some(Arc::clone(front)),
+        _ => None,
+    };
+    let flow = Flow { context, client: &stream, own, asked, host: &host, port, armed: &armed, process, front };
     let meter = Meter::new(context.budget.clone());
     let started = Instant::now();
     let (ended, address) = flow.carry(manner, &meter).await;
@@ -117,17 +127,22 @@ pub(crate) struct Flow<'a> {
     pub(crate) port: u16,
     pub(crate) armed: &'a Armed,
     pub(crate) process: Option<Process>,
+    /// The server of our own that it came to.
+    pub(crate) front: Option<Arc<Front>>,
 }
 
 impl Flow<'_> {
     /// From the admitted connection to its end, and the address it was made to.
     async fn carry(&self, manner: Manner, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
+        if let Manner::Front(front) = &manner {
+            return self.to_the_front(front, meter).await;
+        }
         if self.obliged(&Obligation::InspectHttp) {
             return self.inspected(manner, meter).await;
         }
         let proxied = !matches!(manner, Manner::Redirected);
         let start = match manner {
-            Manner::Redirected => Start::Unchecked(Vec::new()),
+            Manner::Redirected | Manner::Front(_) => Start::Unchecked(Vec::new()),
             Manner::Tunnel(before) => Start::Unchecked(before),
             // A placeholder where no secret is bound: for the gate to refuse.
             Manner::Request(head, rest) if asks_for_secrets(&self.context.gate, &head).is_some() => {
@@ -210,7 +225,7 @@ impl Flow<'_> {
     async fn inspected(&self, manner: Manner, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
         let before = match manner {
             Manner::Request(head, rest) => return self.plain(head, rest, meter).await,
-            Manner::Redirected => Vec::new(),
+            Manner::Redirected | Manner::Front(_) => Vec::new(),
             Manner::Tunnel(before) => {
                 if self.greet().await.is_err() {
                     return (broken("the program broke off"), None);
@@ -241,6 +256,21 @@ impl Flow<'_> {
         let opening = Opening { client: Side::new(self.client, Vec::new()), first: Some(head), rest };
         let reach = || async { self.context.upstream.dial(self.armed).await.map_err(|error| error.to_string()) };
         self.exchange(opening, "http", meter, reach).await
+    }
+
+    /// Requests to a server of our own, for the one behind it.
+    async fn to_the_front(&self, front: &Front, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
+        let opening = Opening { client: Side::new(self.client, Vec::new()), first: None, rest: Vec::new() };
+        let dial = || async { self.context.upstream.dial(self.armed).await.map_err(|error| error.to_string()) };
+        if front.upstream().scheme() == "http" {
+            return self.exchange(opening, "http", meter, dial).await;
+        }
+        let reach = || async {
+            let (stream, address) = dial().await?;
+            let secure = self.context.secure.connect(self.host, stream, &[Speech::Http1]).await;
+            secure.map(|(stream, _)| (stream, address)).map_err(|error| error.to_string())
+        };
+        self.exchange(opening, "https", meter, reach).await
     }
 
     async fn greet(&self) -> std::io::Result<()> {

@@ -352,6 +352,12 @@ impl Head {
         Outgoing { path, query, headers: self.headers.clone(), body }
     }
 
+    /// Asks for an answer that can be looked through.
+    pub(crate) fn refuse_encodings(&mut self) {
+        self.headers.retain(|(name, _)| !name.eq_ignore_ascii_case("accept-encoding"));
+        self.headers.push(("accept-encoding".to_owned(), b"identity".to_vec()));
+    }
+
     /// Whether its body is JSON, by its own word.
     #[must_use]
     pub fn is_json(&self) -> bool {

@@ -229,7 +229,7 @@ impl Flow<'_> {
         let part = shared.meter.part();
         let passed = tokio::select! {
             passed = self.pass_stream(&admitted, size, body, &mut respond, shared, &part) => passed,
-            ended = self.interrupted(shared.meter, Some(&admitted.armed)) => {
+            ended = self.interrupted(shared.meter, Some(&admitted)) => {
                 respond.send_reset(Reason::CANCEL);
                 Err(ended)
             }

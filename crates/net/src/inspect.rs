@@ -86,7 +86,11 @@ impl Flow<'_> {
             Ok(Err(error)) => return Err((broken(&format!("in the TLS handshake: {error}")), None)),
             Err(_) => return Err((stopped("the program's TLS handshake took too long"), None)),
         };
-        let offered = offered(&start);
+        let mut offered = offered(&start);
+        if crate::llm::api_of(self.armed.verdict()).is_some() {
+            // One place reads what models answer.
+            offered.retain(|speech| *speech != Speech::Http2);
+        }
         let reached = self.reach(&offered).await;
         let (speech, address) = match &reached {
             Ok(reached) => (reached.speech, Some(reached.address)),

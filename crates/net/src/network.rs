@@ -14,6 +14,8 @@ use tokio::time::Instant;
 
 use crate::context::{Context, NetConfig};
 use crate::dns::Dns;
+use crate::flow::{self, Arrival, Manner};
+use crate::front::Front;
 use crate::namespace::{NamespaceError, NamespaceSockets, configure, dropped, within_memory};
 use crate::process::Attribution;
 use crate::{proxy, transparent};
@@ -79,8 +81,36 @@ impl Network {
             dns_udp.push(socket(ipv6.dns_udp)?);
             dns_tcp.push(listener(ipv6.dns_tcp)?);
         }
-        let sockets =
-            Sockets { transparent, proxy: listener(sockets.proxy)?, dns_udp, dns_tcp, netfilter: sockets.netfilter };
+        let proxy = listener(sockets.proxy)?;
+        let netfilter = Some(sockets.netfilter);
+        let mut listeners: Vec<_> = transparent.into_iter().map(|listener| (listener, Kind::Transparent)).collect();
+        listeners.push((proxy, Kind::Proxy));
+        Self::carry(context, dns, Sockets { listeners, dns_udp, dns_tcp, netfilter })
+    }
+
+    /// Serves programs of this machine that take a base URL, in front of one server of models.
+    ///
+    /// # Errors
+    /// The listener can't be used, or no program could be found by its connection.
+    pub fn in_front(
+        gate: Arc<Gate>,
+        listener: std::net::TcpListener,
+        front: Front,
+        config: NetConfig,
+    ) -> Result<Self, ServeError> {
+        use rustix::net::{AddressFamily, SocketFlags, SocketType, netlink, socket_with};
+        listener.set_nonblocking(true).map_err(ServeError::Listener)?;
+        let sock_diag =
+            socket_with(AddressFamily::NETLINK, SocketType::DGRAM, SocketFlags::CLOEXEC, Some(netlink::SOCK_DIAG));
+        let sock_diag = sock_diag.map_err(|error| ServeError::Listener(error.into()))?;
+        let attribution = Attribution::new(sock_diag, Arc::clone(&config.candidates));
+        let context = Arc::new(Context::new(gate, attribution, config));
+        let dns = Arc::new(Dns::new(Arc::clone(&context)));
+        let listeners = vec![(listener, Kind::Front(Arc::new(front)))];
+        Self::carry(context, dns, Sockets { listeners, dns_udp: Vec::new(), dns_tcp: Vec::new(), netfilter: None })
+    }
+
+    fn carry(context: Arc<Context>, dns: Arc<Dns>, sockets: Sockets) -> Result<Self, ServeError> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(ServeError::Thread)?;
         let (ready, started) = std::sync::mpsc::channel();
         let (finished, summary) = oneshot::channel();
@@ -128,11 +158,10 @@ impl Drop for Network {
 
 /// The sockets of the box, ready for whoever carries the traffic.
 struct Sockets {
-    transparent: Vec<std::net::TcpListener>,
-    proxy: std::net::TcpListener,
+    listeners: Vec<(std::net::TcpListener, Kind)>,
     dns_udp: Vec<std::net::UdpSocket>,
     dns_tcp: Vec<std::net::TcpListener>,
-    netfilter: OwnedFd,
+    netfilter: Option<OwnedFd>,
 }
 
 /// What runs on the network's own thread.
@@ -143,16 +172,15 @@ struct Carrier {
 
 struct Listening {
     listeners: Vec<JoinHandle<JoinSet<()>>>,
-    netfilter: OwnedFd,
+    netfilter: Option<OwnedFd>,
 }
 
 impl Carrier {
     fn listen(&self, sockets: Sockets) -> Result<Listening, ServeError> {
         let mut listeners = Vec::new();
-        for listener in sockets.transparent {
-            listeners.push(accept(&self.context, tcp(listener)?, Kind::Transparent));
+        for (listener, kind) in sockets.listeners {
+            listeners.push(accept(&self.context, tcp(listener)?, kind));
         }
-        listeners.push(accept(&self.context, tcp(sockets.proxy)?, Kind::Proxy));
         for socket in sockets.dns_udp {
             let socket = UdpSocket::from_std(socket).map_err(ServeError::Listener)?;
             tokio::spawn(Arc::clone(&self.dns).serve_udp(socket));
@@ -178,15 +206,16 @@ impl Carrier {
                 }
             }
         }
-        let dropped = dropped(&listening.netfilter).ok();
+        let dropped = listening.netfilter.as_ref().and_then(|netfilter| dropped(netfilter).ok());
         NetSummary { dropped, figures: self.context.tally.figures(), unfinished }
     }
 }
 
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 enum Kind {
     Transparent,
     Proxy,
+    Front(Arc<Front>),
 }
 
 /// Accepts until the run ends; returns the connections that are still open then.
@@ -206,13 +235,13 @@ fn accept(context: &Arc<Context>, listener: TcpListener, kind: Kind) -> JoinHand
                     while let Ok((stream, peer)) = backlog.accept() {
                         let stream = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream));
                         let Ok(stream) = stream else { continue };
-                        start(&context, &mut connections, kind, stream, peer);
+                        start(&context, &mut connections, kind.clone(), stream, peer);
                     }
                     return connections;
                 }
                 arrived = listener.accept() => match arrived {
                     Ok((stream, peer)) => {
-                        start(&context, &mut connections, kind, stream, peer);
+                        start(&context, &mut connections, kind.clone(), stream, peer);
                         pace.wait().await;
                     }
                     // Out of descriptors, or the client was gone before we were: let others move first.
@@ -240,9 +269,17 @@ fn start(context: &Arc<Context>, connections: &mut JoinSet<()>, kind: Kind, stre
         match kind {
             Kind::Transparent => transparent::handle(context, stream, peer).await,
             Kind::Proxy => proxy::handle(context, stream, peer).await,
+            Kind::Front(front) => in_front(&context, front, stream, peer).await,
         }
         drop(permit);
     });
+}
+
+/// One connection to a server of our own: it is for the server behind it.
+async fn in_front(context: &Arc<Context>, front: Arc<Front>, stream: TcpStream, peer: SocketAddr) {
+    let Ok(asked) = stream.local_addr() else { return };
+    let (host, port) = (front.upstream().named().clone(), front.upstream().port());
+    flow::handle(context, Arrival { stream, own: peer, asked, manner: Manner::Front(front) }, host, port).await;
 }
 
 /// A bucket of arrivals that fills with time.

@@ -14,23 +14,27 @@ const FAREWELL_TIMEOUT: Duration = Duration::from_secs(2);
 /// How much of what the client still sends is read so that the reply isn't lost to a reset.
 const FAREWELL_BYTES_MAX: usize = 1024 * 1024;
 
+/// What most replies are.
+const PLAIN: &str = "text/plain; charset=utf-8";
+
 /// A reply that ends the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Reply {
     status: &'static str,
     text: String,
+    kind: &'static str,
 }
 
 impl Reply {
     /// The request is ambiguous or malformed.
     pub(crate) fn bad_request(reason: &str) -> Self {
-        Self { status: "400 Bad Request", text: format!("bartizan: {reason}\n") }
+        Self { status: "400 Bad Request", text: format!("bartizan: {reason}\n"), kind: PLAIN }
     }
 
     /// A rule or a check says no; `explain` is the action as `bartizan policy explain` takes it.
     pub(crate) fn forbidden(reason: &str, explain: &str) -> Self {
         let text = format!("bartizan: {reason}\nnext: bartizan policy explain '{explain}'\n");
-        Self { status: "403 Forbidden", text }
+        Self { status: "403 Forbidden", text, kind: PLAIN }
     }
 
     /// Why the gate did not admit it.
@@ -43,28 +47,38 @@ impl Reply {
 
     /// The other side can't be reached.
     pub(crate) fn bad_gateway(reason: &str) -> Self {
-        Self { status: "502 Bad Gateway", text: format!("bartizan: {reason}\n") }
+        Self { status: "502 Bad Gateway", text: format!("bartizan: {reason}\n"), kind: PLAIN }
     }
 
     /// The client took too long.
     pub(crate) fn timeout() -> Self {
         let text = "bartizan: the request did not arrive in time\n".to_owned();
-        Self { status: "408 Request Timeout", text }
+        Self { status: "408 Request Timeout", text, kind: PLAIN }
+    }
+
+    /// An answer in the form that a program expects of its own server.
+    pub(crate) fn json(status: &'static str, text: String) -> Self {
+        Self { status, text, kind: "application/json" }
     }
 
     /// The request is larger than what can be decided over, or than it may be.
     pub(crate) fn too_large(reason: &str) -> Self {
-        Self { status: "413 Content Too Large", text: format!("bartizan: {reason}\n") }
+        Self { status: "413 Content Too Large", text: format!("bartizan: {reason}\n"), kind: PLAIN }
     }
 
     /// The request's body has a form that can't be decided over.
     pub(crate) fn unsupported(reason: &str) -> Self {
-        Self { status: "415 Unsupported Media Type", text: format!("bartizan: {reason}\n") }
+        Self { status: "415 Unsupported Media Type", text: format!("bartizan: {reason}\n"), kind: PLAIN }
     }
 
     /// There is no room to look at the request.
     pub(crate) fn busy(reason: &str) -> Self {
-        Self { status: "503 Service Unavailable", text: format!("bartizan: {reason}\n") }
+        Self { status: "503 Service Unavailable", text: format!("bartizan: {reason}\n"), kind: PLAIN }
+    }
+
+    /// Its status line.
+    pub(crate) fn status(&self) -> &'static str {
+        self.status
     }
 
     /// What it says, for the ledger.
@@ -81,8 +95,9 @@ impl Reply {
 
     fn bytes(&self) -> Vec<u8> {
         format!(
-            "HTTP/1.1 {}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
+            "HTTP/1.1 {}\r\nContent-Type: {}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{}",
             self.status,
+            self.kind,
             self.text.len(),
             self.text
         )
@@ -120,7 +135,7 @@ impl Reply {
 }
 
 /// The refusal in a sentence, with the rule that made it.
-fn reason(refusal: &Refusal) -> String {
+pub(crate) fn reason(refusal: &Refusal) -> String {
     match refusal.rule() {
         Some(rule) => format!("{refusal} (rule `{}`)", rule.rule),
         None => refusal.to_string(),

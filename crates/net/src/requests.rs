@@ -5,7 +5,7 @@ use std::future::Future;
 use std::time::Instant;
 
 use bartizan_gate::{Armed, Gate, Outgoing};
-use bartizan_model::{Content, Deed, Obligation, Outcome, OutcomeStatus};
+use bartizan_model::{BodyNeed, Content, Deed, LlmApi, Obligation, Outcome, OutcomeStatus};
 use tokio::sync::OwnedSemaphorePermit;
 use zeroize::Zeroizing;
 
@@ -14,7 +14,10 @@ use crate::body::{Sieve, Through, Watch, too_long};
 use crate::context::Halt;
 use crate::first::check_request;
 use crate::flow::{Ended, Flow, outcome, stopped};
+use crate::front::Front;
 use crate::head::{Afterwards, BodyLength, Head, HeadError, Target};
+use crate::llm::request::Shape;
+use crate::llm::{self, Carrier, Conversation, Unasked};
 use crate::path;
 use crate::reply::Reply;
 use crate::traffic::Meter;
@@ -24,6 +27,10 @@ pub(crate) struct Asked {
     pub(crate) head: Head,
     /// What becomes of its body first.
     pub(crate) hold: Hold,
+    /// The question to a model that it is.
+    question: Option<(LlmApi, Shape)>,
+    /// Whether a rule over the request depends on its body.
+    ruled: bool,
     path: String,
     query: Option<String>,
     deed: Deed,
@@ -45,6 +52,8 @@ pub(crate) struct Admitted {
     ahead: Vec<u8>,
     /// Whether policy looks at what streams.
     watched: bool,
+    /// The question it carries, and the body that is sent for it.
+    conversation: Option<(Conversation, Vec<u8>)>,
     started: Instant,
     _room: Option<OwnedSemaphorePermit>,
 }
@@ -65,9 +74,20 @@ impl Admitted {
         }
         match (&self.filled, &self.armed.action().deed) {
             (Some(filled), _) => filled.body.as_deref(),
+            _ if self.conversation.is_some() => self.conversation.as_ref().map(|(_, body)| body.as_slice()),
             (None, Deed::HttpRequest { body, .. }) => body.as_ref().and_then(Content::bytes),
             _ => None,
         }
+    }
+
+    /// The question it carries.
+    pub(crate) fn conversation(&self) -> Option<&Conversation> {
+        self.conversation.as_ref().map(|(conversation, _)| conversation)
+    }
+
+    /// Every action it rests on.
+    fn rests_on(&self) -> impl Iterator<Item = &Armed> {
+        std::iter::once(&self.armed).chain(self.conversation().map(Conversation::armed))
     }
 
     /// The beginning of a body that streams.
@@ -120,6 +140,8 @@ pub(crate) enum Refused {
     Unfilled(String),
     /// Its body is needed and can't be had.
     Unread(Reply),
+    /// The question it carries isn't asked.
+    Unasked(Unasked),
 }
 
 impl Refused {
@@ -128,6 +150,7 @@ impl Refused {
         match self {
             Self::Malformed(reason) | Self::Unfilled(reason) => reason.clone(),
             Self::Unread(reply) => reply.reason(),
+            Self::Unasked(unasked) => unasked.detail.clone(),
             Self::Halted(Halt::Refused(refusal), _) => format!("the request was refused: {refusal}"),
             Self::Halted(Halt::Withdrawn, _) => "the request was withdrawn".to_owned(),
         }
@@ -139,7 +162,21 @@ impl Refused {
             Self::Malformed(reason) | Self::Unfilled(reason) => Reply::bad_request(reason),
             Self::Halted(halt, explain) => Reply::halted(halt, explain),
             Self::Unread(reply) => reply.clone(),
+            Self::Unasked(unasked) => unasked.reply.clone(),
         }
+    }
+
+    /// The same, told in the form of the server's own errors.
+    fn in_shape(self, shape: Shape) -> Self {
+        let told = match self {
+            Self::Unasked(_) => return self,
+            Self::Halted(halt, explain) => {
+                let reply = llm::halted(shape, &halt, &explain);
+                Unasked { detail: Self::Halted(halt, explain).detail(), reply }
+            }
+            refused => Unasked::said(shape, &refused.reply()),
+        };
+        Self::Unasked(told)
     }
 }
 
@@ -171,11 +208,18 @@ impl Flow<'_> {
         };
         let needs = self.context.gate.needs(&deed);
         let lent = self.context.gate.holds_secrets() && head.is_json();
-        let hold = Hold::of(&head, needs.body, lent).map_err(Refused::Unread)?;
+        let api = self.front.as_deref().map(Front::api).or_else(|| llm::api_of(self.armed.verdict()));
+        let question = api.and_then(|api| Some((api, Shape::of(api, &head.method, &path)?)));
+        let hold = match question {
+            Some((_, shape)) => Hold::of_question(&head).map_err(|reply| Refused::Unread(reply).in_shape(shape))?,
+            None => Hold::of(&head, needs.body, lent).map_err(Refused::Unread)?,
+        };
         if let Deed::HttpRequest { headers, .. } = &mut deed {
             *headers = needs.headers.iter().flat_map(|name| head.named(name)).collect();
         }
-        Ok(Asked { head, hold, path, query, deed })
+        // Its body is the question's, which is decided on its own.
+        let ruled = needs.body == BodyNeed::Ruled;
+        Ok(Asked { head, hold, question, ruled, path, query, deed })
     }
 
     /// Takes one request through the gate with what is known of its body; `gone` resolves when nobody waits for its
@@ -186,7 +230,12 @@ impl Flow<'_> {
         held: Held,
         gone: impl Future<Output = ()>,
     ) -> Result<Admitted, Refused> {
-        let Asked { mut head, path, query, mut deed, .. } = asked;
+        let Asked { mut head, question, ruled, path, query, mut deed, .. } = asked;
+        tokio::pin!(gone);
+        let shaped = |refused: Refused| match question {
+            Some((_, shape)) => refused.in_shape(shape),
+            None => refused,
+        };
         let Held { whole, ahead, watched, room } = held;
         let wanted = self.context.gate.wanted(|| head.outgoing(&path, query.as_deref(), whole.clone()));
         let (mut filled, wanted) = wanted.map_or((None, Vec::new()), |(filled, wanted)| (Some(filled), wanted));
@@ -194,13 +243,19 @@ impl Flow<'_> {
         let length = whole.as_ref().map(Vec::len);
         if let Deed::HttpRequest { body, placeholders, .. } = &mut deed {
             *placeholders = wanted;
-            *body = whole.map(content);
+            *body = whole.clone().filter(|_| ruled || question.is_none()).map(content);
         }
         let explain = format!("http {}", deed.target());
-        let armed = match self.context.admit(deed, self.process.clone(), gone).await {
+        let armed = match self.context.admit(deed, self.process.clone(), gone.as_mut()).await {
             Ok(armed) => armed,
-            Err(halt) => return Err(Refused::Halted(halt, explain)),
+            Err(halt) => return Err(shaped(Refused::Halted(halt, explain))),
         };
+        let api = llm::api_of(armed.verdict());
+        if question.is_none() && api.is_some_and(|api| Shape::of(api, &head.method, &path).is_some()) {
+            let why = "since this connection was made, the rule over its host says that models are asked there; connect again";
+            self.context.close(armed, Outcome::new(OutcomeStatus::Stopped).with_detail(why)).await;
+            return Err(Refused::Malformed(why.to_owned()));
+        }
         let told = match head.body {
             BodyLength::Exact(told) => told,
             BodyLength::Chunked => length.and_then(|length| u64::try_from(length).ok()).unwrap_or(0),
@@ -210,13 +265,31 @@ impl Flow<'_> {
         {
             let stopped = Outcome::new(OutcomeStatus::Stopped).with_detail(too_long(limit));
             self.context.close(armed, stopped).await;
-            return Err(Refused::Unread(Reply::too_large(&too_long(limit))));
+            return Err(shaped(Refused::Unread(Reply::too_large(&too_long(limit)))));
         }
+        let conversation = match question {
+            Some((api, shape)) => {
+                let carrier = Carrier { shape, api, body: whole.as_deref() };
+                match self.consult(carrier, gone.as_mut()).await {
+                    Ok((conversation, sent)) => Some((conversation, sent.or(whole).unwrap_or_default())),
+                    Err(unasked) => {
+                        let stopped = Outcome::new(OutcomeStatus::Stopped).with_detail(unasked.detail.clone());
+                        self.context.close(armed, stopped).await;
+                        return Err(Refused::Unasked(unasked));
+                    }
+                }
+            }
+            None => None,
+        };
         // Without what policy wants taken out of it.
         let (query, body) = match &armed.action().deed {
             Deed::HttpRequest { query, body, .. } => (query.clone(), body.as_ref().and_then(Content::bytes)),
             _ => (query, None),
         };
+        let body = conversation.as_ref().map(|(_, body)| body.as_slice()).or(body);
+        if conversation.is_some() {
+            head.refuse_encodings();
+        }
         if let Some(filled) = &mut filled {
             filled.query.clone_from(&query);
             filled.body = body.map(<[u8]>::to_vec);
@@ -225,8 +298,11 @@ impl Flow<'_> {
             filled.headers.push(("accept-encoding".to_owned(), b"identity".to_vec()));
             if let Err(error) = armed.fill(filled) {
                 let failed = Outcome::new(OutcomeStatus::Failed).with_detail(error.to_string());
+                if let Some((conversation, _)) = conversation {
+                    self.close_conversation(conversation, None, &error.to_string()).await;
+                }
                 self.context.close(armed, failed).await;
-                return Err(Refused::Unfilled(error.to_string()));
+                return Err(shaped(Refused::Unfilled(error.to_string())));
             }
             tell_length(filled);
         } else if let Some(body) = body.filter(|body| Some(body.len()) != length) {
@@ -242,6 +318,7 @@ impl Flow<'_> {
             whole: length.is_some(),
             ahead,
             watched,
+            conversation,
             started: Instant::now(),
             _room: room,
         })
@@ -255,19 +332,23 @@ impl Flow<'_> {
         address: Option<std::net::SocketAddr>,
         meter: &Meter<'_>,
     ) {
+        let Admitted { armed, conversation, started, .. } = admitted;
         let done = Ended::done();
         let ended = came_of_it.err().unwrap_or(&done);
-        let mut outcome = outcome(ended, address, meter, admitted.started);
+        if let Some((conversation, _)) = conversation {
+            self.close_conversation(conversation, came_of_it.ok(), &ended.detail).await;
+        }
+        let mut outcome = outcome(ended, address, meter, started);
         if let Ok(status) = came_of_it {
             outcome = outcome.with_figure("status", i64::from(status));
         }
-        self.context.close(admitted.armed, outcome).await;
+        self.context.close(armed, outcome).await;
     }
 
     /// The same before anything is carried, when no bytes tell whether it goes on.
-    pub(crate) async fn given_up(&self, request: Option<&Armed>) -> Ended {
+    pub(crate) async fn given_up(&self, request: Option<&Admitted>) -> Ended {
         let mut armed = vec![self.armed];
-        armed.extend(request);
+        armed.extend(request.into_iter().flat_map(Admitted::rests_on));
         tokio::select! {
             () = self.left_behind() => stopped("the run ended"),
             () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),
@@ -275,9 +356,9 @@ impl Flow<'_> {
     }
 
     /// Resolves, with the reason, when something outside puts an end to what these carry.
-    pub(crate) async fn interrupted(&self, meter: &Meter<'_>, request: Option<&Armed>) -> Ended {
+    pub(crate) async fn interrupted(&self, meter: &Meter<'_>, request: Option<&Admitted>) -> Ended {
         let mut armed = vec![self.armed];
-        armed.extend(request);
+        armed.extend(request.into_iter().flat_map(Admitted::rests_on));
         tokio::select! {
             () = self.idle_after_the_end(meter) => stopped("the run ended"),
             () = self.context.denied(&armed) => stopped("policy was changed and denies it now"),

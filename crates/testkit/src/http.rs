@@ -53,11 +53,31 @@ pub struct Response {
     pub status: u16,
     pub headers: Vec<(String, String)>,
     pub body: Vec<u8>,
+    /// Writes the body instead, piece by piece.
+    pub stream: Option<Stream>,
+}
+
+/// Calls what it is given with each piece of a body.
+type Writing = dyn Fn(&mut dyn FnMut(&[u8])) + Send + Sync;
+
+/// What writes a body as it goes.
+#[derive(Clone)]
+pub struct Stream(Arc<Writing>);
+
+impl std::fmt::Debug for Stream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stream(..)")
+    }
 }
 
 impl Response {
     pub fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
-        Self { status, headers: Vec::new(), body: body.into() }
+        Self { status, headers: Vec::new(), body: body.into(), stream: None }
+    }
+
+    /// An answer in chunks: each piece is sent when `write` is called with it.
+    pub fn streamed(write: impl Fn(&mut dyn FnMut(&[u8])) + Send + Sync + 'static) -> Self {
+        Self { stream: Some(Stream(Arc::new(write))), ..Self::ok("") }
     }
 
     pub fn ok(body: impl Into<Vec<u8>>) -> Self {
@@ -312,6 +332,21 @@ fn write_response(stream: &mut impl Write, response: &Response, head_only: bool)
     let mut head = format!("HTTP/1.1 {} {}\r\n", response.status, reason(response.status));
     for (name, value) in &response.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
+    }
+    if let Some(Stream(write)) = &response.stream {
+        head.push_str("Transfer-Encoding: chunked\r\n\r\n");
+        stream.write_all(head.as_bytes())?;
+        stream.flush()?;
+        let mut result = Ok(());
+        write(&mut |piece| {
+            if result.is_ok() && !piece.is_empty() {
+                let chunk = [format!("{:x}\r\n", piece.len()).as_bytes(), piece, b"\r\n"].concat();
+                result = stream.write_all(&chunk).and_then(|()| stream.flush());
+            }
+        });
+        result?;
+        stream.write_all(b"0\r\n\r\n")?;
+        return stream.flush();
     }
     head.push_str(&format!("Content-Length: {}\r\n\r\n", response.body.len()));
     let mut bytes = head.into_bytes();

@@ -23,6 +23,7 @@ pub mod http;
 pub mod http2;
 pub mod kv2;
 pub mod lacking;
+pub mod models;
 pub mod probe;
 pub mod range;
 pub mod registry;

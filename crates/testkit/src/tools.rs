@@ -49,6 +49,23 @@ pub fn python_packages(folder: &Path, user: User) -> PathBuf {
     copy
 }
 
+/// Where the SDKs of models are installed, apart from the other packages: they are large.
+pub fn model_sdks() -> PathBuf {
+    let venv = env::var_os(variables::BARTIZAN_VENV)
+        .map_or_else(|| crate::home::target_profile().with_file_name("venv"), PathBuf::from);
+    let sdks = venv.join("model-sdks");
+    assert!(sdks.join("openai").is_dir(), "`{}` has no SDKs; run `cargo xtask setup`", sdks.display());
+    sdks
+}
+
+/// Copy them into `folder`, owned by `user`; name it in `PYTHONPATH`.
+pub fn model_sdks_in(folder: &Path, user: User) -> PathBuf {
+    let copy = folder.join("model-sdks");
+    copy_tree(&model_sdks(), &copy, |from, to| fs::copy(from, to).map(drop));
+    user.own(&copy);
+    copy
+}
+
 /// A Rust toolchain in a place every user can reach.
 #[derive(Debug)]
 pub struct Toolchain {

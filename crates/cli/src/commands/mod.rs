@@ -12,6 +12,7 @@ pub mod enter;
 pub mod exception;
 pub mod import;
 pub mod init;
+pub mod llm;
 pub mod log;
 pub mod net;
 pub mod policy;

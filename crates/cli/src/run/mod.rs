@@ -4,6 +4,7 @@ mod control;
 mod environment;
 mod events;
 mod held;
+pub mod llm_proxy;
 mod reload;
 mod specification;
 mod streams;

@@ -33,6 +33,7 @@ mod last_words;
 mod ledgers;
 mod lent;
 mod missing_layers;
+mod models;
 mod network;
 mod policies;
 mod reload;
