@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use bartizan_net::watch::{Guard, Reach, Stance};
 
 /// Pairs of transfers, one guarded and one not; their medians are compared.
-const ROUNDS: usize = 60;
+const ROUNDS: usize = 20;
 const TRANSFER_BYTES: u64 = 512 * 1024 * 1024;
 const WRITE_BYTES: usize = 64 * 1024;
 const CONNECTIONS: usize = 5_000;

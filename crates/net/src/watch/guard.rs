@@ -121,7 +121,7 @@ impl Guard {
         };
         let ring = Ring::open(&maps.events).map_err(|source| kernel("reading the ring of events", source))?;
         let mut guard = Self { group, programs: Vec::new(), maps, ring, taken_over };
-        if guard.policy()? != stance.policy {
+        if !taken_over || guard.policy()? != stance.policy {
             // Whatever another policy let through is not let through now, before anything else.
             guard.clear()?;
             guard.settle(stance)?;

@@ -6,6 +6,7 @@ mod assemble;
 mod event;
 mod guard;
 mod names;
+mod parts;
 mod programs;
 mod service;
 mod system;
