@@ -8,7 +8,7 @@ use crate::builtin;
 use crate::examples::examples;
 use crate::files::PathAccess;
 use crate::host::{Host, HostPattern};
-use crate::language::{CommandRule, NameRules, NetRule, PolicyFile, Ports, ToolRule};
+use crate::language::{CommandRule, HttpRule, NameRules, NetRule, PolicyFile, Ports, ToolRule};
 use crate::pattern::{Base, PathPattern, Wildcard};
 use crate::place::{At, Place, quoted};
 use crate::set::PolicySet;
@@ -234,6 +234,14 @@ impl Lint<'_> {
 
     fn net_rule(&mut self, effect: Effect, rule: &At<NetRule>) {
         let value = &rule.value;
+        let pathless = |http: &HttpRule| http.path.is_none() && (http.graphql.is_some() || !http.json.is_empty());
+        if effect != Effect::Allow && value.http.iter().flatten().any(pathless) {
+            let message = format!(
+                "`{}` depends on bodies of every path: requests that can't be read so are denied; name the `path`",
+                value.text
+            );
+            self.warn(&rule.place, message);
+        }
         if effect == Effect::Allow {
             let wide = match &value.host {
                 HostPattern::AnyName => true,

@@ -1,7 +1,10 @@
 //! Rules over what stands inside a request from a box: headers, JSON, GraphQL, calls of gRPC, and how long both ways
 //! may be. The allowed request stands beside its nearest refused ones.
 
+use bartizan_testkit::{Authority, Http2Server};
+
 use crate::inspection::{HOST, Inspected};
+use crate::world::World;
 
 /// What becomes of a POST to a path: headers, body, and the number of the answer.
 type Row<'a> = (&'a str, &'a str, &'a str, &'a str);
@@ -166,5 +169,61 @@ fn what_is_longer_than_the_rule_lets_pass_is_cut_off() {
         assert_eq!(curl(&[], "/hello.txt").stdout, "403");
         let row = inspected.world.assert_closed("http.request", "/hello.txt", "stopped").to_string();
         assert!(row.contains("the rule lets 12 bytes pass"), "{row}");
+    });
+}
+
+#[test]
+fn the_same_holds_for_http2() {
+    World::each(|world| {
+        let authority = Authority::new();
+        let server = Http2Server::start(&authority, &[HOST]);
+        world.dns.addresses(HOST, &["127.0.0.1"]);
+        let rules = r#"[
+          { path: /echo/json, json: { model: "gpt-*" } },
+          { path: /echo/graphql, graphql: { operation: query }, header: { x-team: blue } },
+          { path: /echo/short, bytes: { request: 100KiB } },
+          { path: /echo/back, bytes: { response: 10 } },
+        ]"#;
+        world.policy(&format!(
+            "net:\n  default: deny\n  resolver: \"{{resolver}}\"\n  allow: [{{ host: {HOST}, ports: {}, private: true, http: {rules} }}]\n",
+            server.port(),
+        ));
+        let long = world.home.write("long.txt", "x".repeat(300_000));
+        let long = format!("@{}", long.display());
+        let curl = |path: &str, arguments: &[&str]| {
+            let url = server.url(HOST, path);
+            let run =
+                world.run(["curl", "-sS", "--max-time", "20", "-o", "/dev/null", "-w", "%{http_version} %{http_code}"]);
+            let run = run.env("SSL_CERT_FILE", authority.path()).args(["-H", "Content-Type: application/json"]);
+            run.args(arguments).arg(&url).output()
+        };
+        let query = r#"{"query": "{ viewer }"}"#;
+        for (path, arguments, answer) in [
+            ("/echo/json", &["-d", r#"{"model": "gpt-5"}"#][..], "2 200"),
+            ("/echo/json", &["-d", r#"{"model": "o1"}"#], "2 403"),
+            ("/echo/json", &["-d", r#"{"model": "gpt-5", "model": "o1"}"#], "2 403"),
+            ("/echo/json", &["--data-binary", &long, "-H", "Content-Length:"], "2 403"),
+            ("/echo/graphql", &["-H", "X-Team: blue", "-d", query], "2 200"),
+            ("/echo/graphql", &["-H", "X-Team: red", "-d", query], "2 403"),
+            ("/echo/graphql", &["-H", "X-Team: blue", "-d", r#"{"query": "mutation { a }"}"#], "2 403"),
+            ("/echo/short", &["-d", "x"], "2 200"),
+            ("/echo/short", &["--data-binary", &long], "2 413"),
+            ("/echo/back", &["-d", "x"], "2 200"),
+        ] {
+            let output = curl(path, arguments);
+            assert!(output.stdout.ends_with(answer), "{path} {arguments:?}: {output}");
+        }
+        assert_eq!(server.journal().len(), 4, "{:?}", server.lines());
+        // What was begun with is cut off: it says no length, or the answer is too long.
+        for (path, arguments) in [
+            ("/echo/short", &["--data-binary", &long, "-H", "Content-Length:"][..]),
+            ("/echo/back", &["-d", "more than ten bytes"]),
+        ] {
+            let output = curl(path, arguments);
+            assert!(!output.status.success() || !output.stdout.ends_with("200"), "{path}: {output}");
+            let row = world.assert_closed("http.request", path, "stopped").to_string();
+            assert!(row.contains("the rule lets"), "{row}");
+        }
+        world.verify();
     });
 }

@@ -74,3 +74,13 @@ fn sizes_are_duties_and_the_smallest_counts() {
     assert_eq!(limits("https://a.test/y"), (Some(1024), Some(1 << 20)));
     assert_eq!(limits("https://a.test/x"), (Some(1024), Some(10)));
 }
+
+#[test]
+fn rules_that_hold_back_by_bodies_of_every_path_are_warned_of() {
+    let warnings = |path: &str| {
+        let policy =
+            format!("net:\n  default: allow\n  deny: [{{ host: a.test, http: [{{ {path} json: {{ a: x }} }}] }}]\n");
+        set(&policy).lint().iter().map(ToString::to_string).filter(|warning| warning.contains("`path`")).count()
+    };
+    assert_eq!((warnings(""), warnings("path: /rpc,")), (1, 0));
+}
