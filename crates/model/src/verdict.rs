@@ -114,6 +114,12 @@ pub enum Obligation {
     },
     /// The calls of tools in the model's answer are decided before the agent sees them.
     DecideToolCalls,
+    /// The server's certificate must hold one of these keys: SHA-256 of its SubjectPublicKeyInfo, in base64. Plain
+    /// connections don't pass.
+    PinKeys {
+        /// The keys.
+        sha256: Vec<String>,
+    },
     /// The secret's value takes its placeholder's place there.
     Inject {
         /// The secret's name.

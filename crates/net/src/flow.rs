@@ -16,6 +16,7 @@ use crate::first::{First, FirstError, Patience, check_request, listen};
 use crate::front::Front;
 use crate::head::{Afterwards, Head, Target};
 use crate::host::Host;
+use crate::inspect::pins;
 use crate::llm;
 use crate::process::{SocketHolder, Transport};
 use crate::relay::{Cut, Link, Request, Start, relay};
@@ -253,9 +254,19 @@ impl Flow<'_> {
 
     /// Plain HTTP from this request on. Nothing is dialled before a request was admitted.
     async fn plain(&self, head: Box<Head>, rest: Vec<u8>, meter: &Meter<'_>) -> (Ended, Option<SocketAddr>) {
+        if let Some(ended) = self.shows_no_key() {
+            return (ended, None);
+        }
         let opening = Opening { client: Side::new(self.client, Vec::new()), first: Some(head), rest };
         let reach = || async { self.context.upstream.dial(self.armed).await.map_err(|error| error.to_string()) };
         self.exchange(opening, "http", meter, reach).await
+    }
+
+    /// Why nothing is said in the open to a server whose keys are pinned.
+    fn shows_no_key(&self) -> Option<Ended> {
+        let reason = "the server's keys are pinned, and plain HTTP shows none; use https".to_owned();
+        let reply = Reply::forbidden(&reason, &format!("connect {}:{}", self.host, self.port));
+        (!pins(self.armed.verdict()).is_empty()).then(|| refused_with(reason, reply))
     }
 
     /// Requests to a server of our own, for the one behind it.
@@ -263,11 +274,15 @@ impl Flow<'_> {
         let opening = Opening { client: Side::new(self.client, Vec::new()), first: None, rest: Vec::new() };
         let dial = || async { self.context.upstream.dial(self.armed).await.map_err(|error| error.to_string()) };
         if front.upstream().scheme() == "http" {
+            if let Some(ended) = self.shows_no_key() {
+                return (ended, None);
+            }
             return self.exchange(opening, "http", meter, dial).await;
         }
         let reach = || async {
             let (stream, address) = dial().await?;
-            let secure = self.context.secure.connect(self.host, stream, &[Speech::Http1]).await;
+            let secure =
+                self.context.secure.connect(self.host, stream, &[Speech::Http1], &pins(self.armed.verdict())).await;
             secure.map(|(stream, _)| (stream, address)).map_err(|error| error.to_string())
         };
         self.exchange(opening, "https", meter, reach).await

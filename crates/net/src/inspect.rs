@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use bartizan_model::OutcomeStatus;
+use bartizan_model::{Obligation, OutcomeStatus, Verdict};
 use rustls::server::Acceptor;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream as ServerStream;
@@ -110,7 +110,8 @@ impl Flow<'_> {
     async fn reach(&self, offered: &[Speech]) -> Result<Reached, (String, Option<SocketAddr>)> {
         let (stream, address) =
             self.context.upstream.dial(self.armed).await.map_err(|error| (error.to_string(), None))?;
-        let secure = self.context.secure.connect(self.host, stream, offered).await;
+        let pins = pins(self.armed.verdict());
+        let secure = self.context.secure.connect(self.host, stream, offered, &pins).await;
         let (stream, speech) = secure.map_err(|error| (error.to_string(), Some(address)))?;
         Ok(Reached { stream, address, speech })
     }
@@ -140,6 +141,15 @@ impl Flow<'_> {
             _ => broken(&format!("in the TLS handshake: {error}")),
         }
     }
+}
+
+/// The keys the server must show one of, rule by rule.
+pub(crate) fn pins(verdict: &Verdict) -> Vec<&[String]> {
+    let pinned = verdict.obligations.iter().filter_map(|obligation| match obligation {
+        Obligation::PinKeys { sha256 } => Some(sha256.as_slice()),
+        _ => None,
+    });
+    pinned.collect()
 }
 
 fn failed(detail: String) -> Ended {

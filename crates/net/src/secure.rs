@@ -4,9 +4,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use ::ring::digest::{SHA256, digest};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::ring;
 use rustls::pki_types::ServerName;
+use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
@@ -50,6 +54,7 @@ impl Secure {
         host: &Host,
         stream: TcpStream,
         offer: &[Speech],
+        pins: &[&[String]],
     ) -> Result<(TlsStream<TcpStream>, Speech), SecureError> {
         let config = self.config.get_or_try_init(load).await?;
         let name = match host {
@@ -64,6 +69,10 @@ impl Secure {
             Ok(Err(error)) => return Err(refused(host, &error)),
             Err(_) => return Err(SecureError::Late(host.to_string())),
         };
+        if !pins.is_empty() && !shows_pinned_key(&stream, pins) {
+            let what = "has none of the keys that policy pins; if its owner changed them, pin the new ones".to_owned();
+            return Err(SecureError::Certificate { host: host.to_string(), what });
+        }
         let speech = match stream.get_ref().1.alpn_protocol() {
             Some(b"h2") => Speech::Http2,
             Some(_) => Speech::Http1,
@@ -71,6 +80,15 @@ impl Secure {
         };
         Ok((stream, speech))
     }
+}
+
+/// Whether the certificate has a key of each list. What can't be read has none.
+fn shows_pinned_key(stream: &TlsStream<TcpStream>, pins: &[&[String]]) -> bool {
+    let certificates = stream.get_ref().1.peer_certificates();
+    let Some(certificate) = certificates.and_then(<[_]>::first) else { return false };
+    let Ok(parsed) = ParsedCertificate::try_from(certificate) else { return false };
+    let key = STANDARD.encode(digest(&SHA256, &parsed.subject_public_key_info()));
+    pins.iter().all(|keys| keys.contains(&key))
 }
 
 async fn load() -> Result<Arc<ClientConfig>, SecureError> {

@@ -66,6 +66,8 @@ pub struct Decision<'a> {
     lifted: Option<&'a Lifted>,
     /// Secrets whose values the deed needs, by name and place; findings hold back those it may not have.
     injects: Vec<(String, String)>,
+    /// What else must hold.
+    further: Vec<Obligation>,
 }
 
 impl<'a> Decision<'a> {
@@ -88,7 +90,14 @@ impl<'a> Decision<'a> {
             bundle,
             lifted: None,
             injects: injects(deed),
+            further: Vec::new(),
         }
+    }
+
+    /// The same where this must hold, too.
+    pub(crate) fn with(mut self, further: Vec<Obligation>) -> Self {
+        self.further = further;
+        self
     }
 
     /// The same, decided without the rules that exceptions lift; their names are told as they stand in the policy.
@@ -156,6 +165,7 @@ impl<'a> Decision<'a> {
             obligations.push(Obligation::DecideToolCalls);
         }
         if self.effect() != Effect::Deny {
+            obligations.extend(self.further.iter().cloned());
             obligations.extend(self.findings.redactions().iter().map(|redaction| Obligation::Redact {
                 rule: redaction.rule.clone(),
                 class: redaction.class,

@@ -31,6 +31,7 @@ mod names;
 mod net;
 pub mod path;
 mod pattern;
+mod pins;
 mod place;
 mod policy;
 mod rego;

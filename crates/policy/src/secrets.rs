@@ -338,7 +338,8 @@ impl Binding {
     }
 }
 
-fn ports(named: &[Ports]) -> Vec<Ports> {
+/// The ports of a rule that grants something.
+pub(crate) fn ports(named: &[Ports]) -> Vec<Ports> {
     if named.is_empty() { DEFAULT_PORTS.to_vec() } else { named.to_vec() }
 }
 

@@ -14,6 +14,7 @@ use crate::exception::{self, EXCEPTIONS_MAX, Exception, Lifted};
 use crate::guards::{self, Findings, Found, Guard, Layer, Look, Scene, cost};
 use crate::language::PolicyFile;
 use crate::load::Policy;
+use crate::pins::PinnedHosts;
 use crate::policy::{Compiled, Role};
 use crate::secrets::{Bindings, Grant};
 use crate::session::{Charge, Unit};
@@ -32,6 +33,8 @@ pub struct PolicySet {
     lifted: Vec<(String, Vec<(Exception, Lifted)>)>,
     /// What secrets are bound to.
     bindings: Bindings,
+    /// Which keys servers must show.
+    pins: PinnedHosts,
     grants: Vec<(String, Grant)>,
 }
 
@@ -89,6 +92,9 @@ impl PolicySet {
         })?;
         Ok(Self {
             bindings: Bindings::compile(user.file(), &[]),
+            pins: PinnedHosts::compile(
+                std::iter::once(&user).chain(narrowing.iter().map(|one| &one.policy)).map(Policy::file),
+            ),
             grants: Vec::new(),
             compiled,
             narrowing,
@@ -225,11 +231,13 @@ impl PolicySet {
         kept: impl FnMut(&Found) -> bool,
     ) -> Decision<'a> {
         let mut ruling = rule(layers.clone(), deed, look);
-        ruling.duties.inspect_http |= ruling.effect != Effect::Deny && self.bindings.concern(deed);
         ruling.duties.tool_calls =
             matches!(deed, Deed::LlmRequest { .. }) && layers.clone().any(|policy| policy.tool_calls);
+        ruling.duties.inspect_http |=
+            ruling.effect != Effect::Deny && (self.bindings.concern(deed) || self.pins.concern(deed));
         let mut findings = Findings::default();
         self.bindings.check(deed, layers.clone(), &mut findings);
+        self.pins.check(deed, look.now, &mut findings);
         let duties = ruling.duties;
         each_guard(layers.clone(), deed, |guard, policy| {
             guard.check(&Scene { deed, policy, duties, look }, &mut findings);
@@ -241,7 +249,7 @@ impl PolicySet {
             let message = format!("the command within it that is held back is `{}`", command_shown(&command));
             findings.push(Found::new("exec", Effect::Allow, Risk::Low, "exec".to_owned(), None, message));
         }
-        Decision::new(deed, ruling, findings, self.digest, self.bundle.as_ref())
+        Decision::new(deed, ruling, findings, self.digest, self.bundle.as_ref()).with(self.pins.obligations(deed))
     }
 
     /// What deciding over this request needs to know of it, beside what the deed says already.

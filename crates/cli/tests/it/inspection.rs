@@ -398,3 +398,45 @@ fn java_is_inspected_without_being_told() {
         assert_eq!(fetched.stdout, "hello from the server\n".repeat(2));
     });
 }
+
+/// A certificate that the host's roots vouch for is not enough where policy pins keys.
+#[test]
+fn a_server_shows_a_pinned_key_or_hears_nothing() {
+    const BACKUP: &str = "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=";
+    const OTHER: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    Inspected::each(ALL, |inspected| {
+        let port = inspected.server.port();
+        // As everybody else makes it.
+        let script = format!(
+            "openssl s_client -connect 127.0.0.1:{port} -servername {HOST} </dev/null 2>/dev/null | openssl x509 -pubkey -noout \
+             | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64"
+        );
+        let made = std::process::Command::new("sh").args(["-c", &script]).output().unwrap();
+        let own = String::from_utf8(made.stdout).unwrap().trim().to_owned();
+        let pinned =
+            |keys: &[&str], more: &str| inspected.policy(&format!("[{{}}], pins: {{ sha256: {keys:?}{more} }}"), "");
+        let url = inspected.url("/hello.txt");
+
+        pinned(&[BACKUP, &own], ", until: 2126-01-01");
+        assert_eq!(inspected.curl(&["-f", &url]).stdout, "hello from the server\n");
+        let heard = inspected.server.lines().len();
+
+        pinned(&[BACKUP, OTHER], "");
+        let refused = inspected.curl(&[&url]);
+        assert!(refused.stdout.contains("none of the keys that policy pins"), "{refused}");
+        inspected.world.assert_closed("net.connect", HOST, "failed");
+        let plain = inspected.curl(&[&format!("http://{HOST}:{port}/hello.txt")]);
+        assert!(plain.stdout.contains("plain HTTP shows none"), "{plain}");
+
+        pinned(&[BACKUP, &own], ", until: 2020-01-01");
+        let ended = inspected.curl(&[&url]);
+        assert!(!ended.status.success(), "{ended}");
+        let row = inspected.world.assert_refused("net.connect", HOST);
+        assert_eq!(row["record"]["verdict"]["rule"]["rule"], "net.pins", "{row:#}");
+        assert_eq!(inspected.server.lines().len(), heard);
+
+        pinned(&[&own], "");
+        let alone = inspected.curl(&[&url]);
+        assert!(!alone.status.success() && alone.stderr.contains("pin its backup"), "{alone}");
+    });
+}

@@ -20,6 +20,7 @@ mod llm;
 mod names;
 pub(crate) mod net;
 mod patches;
+mod pins;
 mod prompts;
 mod rego;
 mod secret;
@@ -92,6 +93,7 @@ pub(crate) const KEYS: &[Keys] = &[
     secrets::KEYS,
     net::KEYS,
     patches::KEYS,
+    pins::KEYS,
     prompts::KEYS,
     tools::KEYS,
 ];

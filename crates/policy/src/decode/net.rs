@@ -17,7 +17,7 @@ use crate::yaml::{Node, Value};
 /// The keys of its mappings.
 pub(super) const KEYS: Keys = &[
     ("net", &["default", "resolver", "allow", "ask", "deny"]),
-    ("a net rule", &["host", "ports", "http", "address", "private", "secret", "llm"]),
+    ("a net rule", &["host", "ports", "http", "address", "private", "secret", "llm", "pins"]),
     ("an http rule", &["method", "path", "query", "header", "json", "graphql", "grpc", "bytes"]),
     ("a graphql rule", &["operation", "name", "field"]),
     ("bytes", &["request", "response"]),
@@ -42,8 +42,9 @@ impl Decoder {
                             || rule.value.private
                             || rule.value.secret.is_some()
                             || rule.value.llm.is_some()
+                            || rule.value.pins.is_some()
                         {
-                            let problem = "`address`, `private`, `secret` and `llm` go with what is granted and can't stand in `deny`";
+                            let problem = "`address`, `private`, `secret`, `llm` and `pins` go with what is granted and can't stand in `deny`";
                             self.errors.add(&rule.place, problem);
                         }
                         if rule.value.http.iter().flatten().any(|http| http.bytes.is_some()) {
@@ -90,7 +91,7 @@ impl Decoder {
             };
         }
         let (mut host, mut ports, mut http, mut address, mut private) = (None, Vec::new(), None, None, false);
-        let (mut secret, mut llm) = (None, None);
+        let (mut secret, mut llm, mut pins) = (None, None, None);
         let mut complete = true;
         for (key, node) in self.mapping(node, "a net rule") {
             match key.value.as_str() {
@@ -124,6 +125,7 @@ impl Decoder {
                 "private" => private = self.truth(node)?,
                 "secret" => secret = Some(self.rule_secrets(node)),
                 "llm" => llm = self.llm_api(node),
+                "pins" => pins = self.pins(node),
                 _ => {}
             }
         }
@@ -139,8 +141,14 @@ impl Decoder {
         if private && matches!(host, HostPattern::Addresses(_)) {
             self.errors.add(&place, "`private` goes with names; an address or range in a rule says so itself");
         }
+        if pins.is_some() && http.is_none() {
+            self.errors.add(
+                &place,
+                "a pinned server's keys are seen only where requests are decided; add `http: [{}]` for all of them",
+            );
+        }
         let text = if ports.is_empty() { host.to_string() } else { format!("{host}:{}", join_ports(&ports)) };
-        Some(At { value: NetRule { text, host, ports, http, address, private, secret, llm }, place })
+        Some(At { value: NetRule { text, host, ports, http, address, private, secret, llm, pins }, place })
     }
 
     fn llm_api(&mut self, node: &Node) -> Option<LlmApi> {
@@ -304,5 +312,6 @@ pub(crate) fn net_rule_text(text: &str) -> Result<NetRule, String> {
         private: false,
         secret: None,
         llm: None,
+        pins: None,
     })
 }

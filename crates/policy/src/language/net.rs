@@ -9,6 +9,7 @@ use serde::{Serialize, Serializer};
 
 use crate::host::HostPattern;
 use crate::language::merge::{Merge, list};
+use crate::language::pins::Pins;
 use crate::language::secret::RuleSecrets;
 use crate::place::At;
 use crate::request::graphql::OperationKind;
@@ -55,6 +56,8 @@ pub struct NetRule {
     pub secret: Option<RuleSecrets>,
     /// The protocol of language models that is spoken there.
     pub llm: Option<LlmApi>,
+    /// Which keys the server must show.
+    pub pins: Option<Pins>,
 }
 
 /// A port or a range of ports, both ends included.
@@ -162,7 +165,8 @@ impl Serialize for NetRule {
             && self.address.is_none()
             && !self.private
             && self.secret.is_none()
-            && self.llm.is_none();
+            && self.llm.is_none()
+            && self.pins.is_none();
         if plain && self.ports.is_empty() {
             return serializer.collect_str(&self.host);
         }
@@ -174,6 +178,7 @@ impl Serialize for NetRule {
             private: self.private,
             secret: self.secret.clone(),
             llm: self.llm,
+            pins: self.pins.clone(),
         }
         .serialize(serializer)
     }
@@ -194,6 +199,8 @@ struct NetRuleMap {
     secret: Option<RuleSecrets>,
     #[serde(skip_serializing_if = "Option::is_none")]
     llm: Option<LlmApi>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pins: Option<Pins>,
 }
 
 impl JsonSchema for NetRule {
@@ -276,7 +283,8 @@ impl JsonSchema for NetRule {
                         "llm": {
                             "enum": ["openai", "anthropic", "ollama"],
                             "description": "The protocol of language models that is spoken there: what is asked of them is decided by `models`."
-                        }
+                        },
+                        "pins": Pins::schema()
                     }
                 }
             ]

@@ -26,7 +26,7 @@ fn unknown_keys_come_with_a_suggestion() {
     check(
         "bartizan: 1\nnet:\n  allow:\n    - host: a.org\n      cookies: { x: y }\n",
         expect![
-            "p.yaml:5:7: unknown key `cookies` in a net rule; known are host, ports, http, address, private, secret, llm"
+            "p.yaml:5:7: unknown key `cookies` in a net rule; known are host, ports, http, address, private, secret, llm, pins"
         ],
     );
 }
