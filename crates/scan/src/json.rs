@@ -135,6 +135,9 @@ mod tests {
         check(json!(["mysql", "--password", "x", "-u", "me"]), json!(["mysql", "--password", NAMED, "-u", "me"]));
         check(json!({"name": "Accept", "value": "x"}), json!({"name": "Accept", "value": "x"}));
         check(json!({"tokens": 12, "path": "/x"}), json!({"tokens": 12, "path": "/x"}));
+        // Nothing to take out, and what was taken out before keeps its kind.
+        let left = json!({"password": "", "token": "[redacted:github-token]"});
+        check(left.clone(), left);
     }
 
     #[test]
