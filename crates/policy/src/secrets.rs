@@ -218,8 +218,12 @@ impl Bindings {
 
     /// Whether requests to this destination must be seen one by one: a secret is bound to it.
     pub(crate) fn concern(&self, deed: &Deed) -> bool {
+        // Most policies bind nothing, and then no host is put in its one form for it.
+        if self.list.is_empty() {
+            return false;
+        }
         let (Deed::NetConnect { host, port } | Deed::HttpRequest { host, port, .. }) = deed else { return false };
-        let Some(host) = Host::canonical(host).filter(|_| !self.list.is_empty()) else { return false };
+        let Some(host) = Host::canonical(host) else { return false };
         self.list.iter().any(|binding| binding.reaches(&host, *port))
     }
 
