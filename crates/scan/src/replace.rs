@@ -176,6 +176,14 @@ mod tests {
     }
 
     #[test]
+    fn a_label_ends_with_its_bracket() {
+        assert_eq!(label_end(b"x [redacted:email] y", 2), Some(18));
+        for none in [&b"[redacted:Email]"[..], b"[redacted:email", b"[redacted:e 1]", b"redacted:email]"] {
+            assert_eq!(label_end(none, 0), None);
+        }
+    }
+
+    #[test]
     fn masks_keep_the_length() {
         let clean = replaced(Style::Mask, LETTER);
         assert_eq!(clean.len(), LETTER.len());
